@@ -1,0 +1,21 @@
+"""Monte Carlo random-matrix toolkit for linear recurrences h_t = W h_{t-1} + x_t.
+
+    ensemble  ->  statistic  ->  sample  ->  law / fit  ->  campaign  ->  table, figure, report
+
+Start with ``rmt.SpectralRadiusLaw(n)``, the exact law of the spectral radius of a Glorot matrix, or with
+``rmt.rescaled_gain(n)``, the factor that makes it stable.
+"""
+
+# Each block below belongs to one floor of the house (docs/architecture.md).
+
+# laws
+
+# ensembles
+
+# fits
+
+# statistics
+
+# campaigns
+
+__version__ = "0.1.0"

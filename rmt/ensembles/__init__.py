@@ -1,0 +1,1 @@
+"""Random matrices, described: what is drawn, with which variance."""

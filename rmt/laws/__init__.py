@@ -1,0 +1,1 @@
+"""Pure mathematics: exact laws, limit laws, densities and moments."""

@@ -1,0 +1,1 @@
+"""Eigenvalues, spectral radius and abscissa: of given matrices and of ensembles."""
