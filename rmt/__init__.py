@@ -11,6 +11,7 @@ Start with ``rmt.SpectralRadiusLaw(n)``, the exact law of the spectral radius of
 # laws
 
 # ensembles
+from rmt.ensembles.gaussian import Ginibre, glorot, halved_glorot, halved_variance_glorot
 
 # fits
 

@@ -1,0 +1,97 @@
+"""What all ensembles share: a description is frozen, checked when made, and drawn from only on request."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from rmt import checks, parallel
+
+
+class Ensemble(ABC):
+    """The description of a random n x n matrix.
+
+    A subclass is a frozen dataclass that checks its arguments and defines :meth:`matrix`; where its eigenvalues
+    are known without a matrix, it overrides :meth:`eigenvalues` too.
+
+    Attributes
+    ----------
+    n : int
+        Size of the matrix.
+    field : {"real", "complex"}
+        Field of numbers; the eigenvalues of a real matrix come in conjugate pairs.
+    """
+
+    n: int
+    field: str
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the entries: float64 for the real field, complex128 for the complex one."""
+        return np.dtype(np.complex128 if self.field == "complex" else np.float64)
+
+    @abstractmethod
+    def matrix(self, rng: Generator) -> np.ndarray:
+        """Return one matrix (n, n), drawn from `rng`."""
+
+    def eigenvalues(self, rng: Generator) -> np.ndarray:
+        """Return the n complex eigenvalues of one matrix, drawn from `rng`."""
+        return np.linalg.eigvals(self.matrix(rng)).astype(np.complex128, copy=False)
+
+    def draw(self, size: int | None = None, *, rng: Any = None) -> np.ndarray:
+        """Draw matrices.
+
+        Parameters
+        ----------
+        size : int, optional
+            Number of matrices; None stands for one matrix without a leading axis.
+        rng : SPEC 7 value, optional
+            Matrix i depends on the state of `rng` and on i, not on `size`.
+
+        Returns
+        -------
+        ndarray of shape (n, n) or (size, n, n)
+        """
+        return self._several(self.matrix, (self.n, self.n), self.dtype, size, rng)
+
+    def draw_eigenvalues(self, size: int | None = None, *, rng: Any = None) -> np.ndarray:
+        """Draw the eigenvalues of matrices, in no particular order.
+
+        Parameters
+        ----------
+        size : int, optional
+            Number of matrices; None stands for one matrix without a leading axis.
+        rng : SPEC 7 value, optional
+            Sample i depends on the state of `rng` and on i, not on `size`.
+
+        Returns
+        -------
+        complex ndarray of shape (n,) or (size, n)
+        """
+        return self._several(self.eigenvalues, (self.n,), np.dtype(np.complex128), size, rng)
+
+    @staticmethod
+    def _several(
+        one: Callable[[Generator], np.ndarray],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        size: int | None,
+        rng: Any,
+    ) -> np.ndarray:
+        rng = checks.generator(rng)
+        with parallel.one_blas_thread():
+            if size is None:
+                return one(rng)
+            samples = np.empty((checks.integer("size", size), *shape), dtype)
+            for sample in samples:
+                sample[...] = one(rng)
+            return samples
+
+    def _canonical(self, **values: Any) -> None:
+        """Store checked arguments; only a constructor may do this to a frozen description."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
