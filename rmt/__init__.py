@@ -11,11 +11,24 @@ Start with ``rmt.SpectralRadiusLaw(n)``, the exact law of the spectral radius of
 # laws
 
 # ensembles
-from rmt.ensembles.gaussian import Ginibre, glorot, halved_glorot, halved_variance_glorot
+from rmt.ensembles.base import Ensemble
+from rmt.ensembles.diagonal import Diagonal
+from rmt.ensembles.gaussian import (
+    Ginibre,
+    glorot,
+    halved_glorot,
+    halved_variance_glorot,
+    rescaled_glorot,
+)
+from rmt.ensembles.haar import Haar
+from rmt.ensembles.iid import IID, truncated_glorot
+from rmt.ensembles.product import IndependentProduct
+from rmt.ensembles.state_space import StateSpace
 
 # fits
 
 # statistics
+from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
 
 # campaigns
 

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.random import Generator
 
 from rmt import checks, parallel
+from rmt.kernels.eigenvalues import eigenvalues
 
 
 class Ensemble(ABC):
     """The description of a random n x n matrix.
 
-    A subclass is a frozen dataclass that checks its arguments and defines :meth:`matrix`; where its eigenvalues
-    are known without a matrix, it overrides :meth:`eigenvalues` too.
+    A subclass is a frozen dataclass that checks its arguments and defines :meth:`matrix`. Where it knows its
+    eigenvalues or their radius without a matrix, it overrides :meth:`eigenvalues` or :meth:`radius` too.
 
     Attributes
     ----------
@@ -40,7 +41,11 @@ class Ensemble(ABC):
 
     def eigenvalues(self, rng: Generator) -> np.ndarray:
         """Return the n complex eigenvalues of one matrix, drawn from `rng`."""
-        return np.linalg.eigvals(self.matrix(rng)).astype(np.complex128, copy=False)
+        return eigenvalues(self.matrix(rng))
+
+    def radius(self, rng: Generator) -> float:
+        """Return the spectral radius of one matrix, drawn from `rng`."""
+        return float(np.abs(self.eigenvalues(rng)).max())
 
     def draw(self, size: int | None = None, *, rng: Any = None) -> np.ndarray:
         """Draw matrices.

@@ -156,3 +156,37 @@ def halved_variance_glorot(n: int, field: str = "real") -> Ginibre:
     0.5
     """
     return Ginibre(n, field, math.sqrt(0.5))
+
+
+def rescaled_glorot(n: int, field: str = "real", **gain_options: Any) -> Ginibre:
+    """Return Glorot's initialisation times a stabilising gain: entries of variance ``gain**2 / n``.
+
+    Parameters
+    ----------
+    n : int
+        Size of the matrix.
+    field : {"real", "complex"}
+        Field of the entries.
+    **gain_options
+        Options of :func:`rescaled_gain`: `rule`, `alpha`, `layers`, `n_std`.
+
+    Returns
+    -------
+    Ginibre
+        ``Ginibre(n, field, rescaled_gain(n, field, **gain_options))``.
+
+    References
+    ----------
+    Bar et al. (2025), arXiv 2505.19827; the default rule takes the exact law in place of the Gumbel limit.
+
+    Examples
+    --------
+    >>> import rmt
+    >>> round(rmt.rescaled_glorot(192).scale, 6)
+    0.935961
+    >>> round(rmt.rescaled_glorot(192, rule="paper").scale, 6)
+    0.817449
+    """
+    from rmt.laws.gumbel import rescaled_gain
+
+    return Ginibre(n, field, rescaled_gain(n, field, **gain_options))
