@@ -1,4 +1,4 @@
-"""Gumbel fits, goodness of fit valid for fitted parameters, the distance of the exact law to its Gumbel limit."""
+"""Gumbel fits, goodness of fit valid for fitted parameters, distance of the exact law to its Gumbel limit."""
 
 from __future__ import annotations
 

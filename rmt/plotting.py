@@ -1,7 +1,7 @@
 """Figures in one style: each function draws on an `ax` and returns it; nothing is ever shown.
 
-Matplotlib is imported when a function is called. Figures are made through the object-oriented interface, without
-a display and without global state: ``with paper_style(): fig = Figure(...)``.
+Matplotlib is imported when a function is called. Figures are made through the object-oriented interface,
+without a display and without global state: ``with paper_style(): fig = Figure(...)``.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def modulus_density(
     """
     counts, _ = np.histogram(moduli, edges)
     height = counts / (np.size(moduli) * np.diff(edges))
-    ax.stairs(height, edges, fill=True, color=color, alpha=0.25, linewidth=0)
+    ax.stairs(height, edges, color=color, alpha=0.5, linewidth=0.6)
     r = np.linspace(edges[0], edges[-1], 801)
     ax.plot(r, exact(r), color=color, label=label)
     return ax

@@ -1,0 +1,286 @@
+"""Fig. 1: eigenvalue moduli, power norms and hidden states, Glorot against Rescaled Glorot.
+
+    rmt run experiments/fig1.py --out results/fig1 [--field complex] [--rule paper] [--quick]
+
+Two rows, the ensembles; three columns: (a) the density of |lambda|, sampled and exact, (b) ||W^t v||^2 and
+(c) ||h_t||^2 / n against t. The table ``radius`` sets Monte Carlo beside the exact law of the radius.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from scipy import stats
+
+import rmt
+from rmt import plotting, tables
+from rmt.campaign import Cell, Experiment
+
+SIZES = (64, 256, 1024)
+STEPS = 1000
+MATRICES = {64: 2000, 256: 1000, 1024: 100}
+TRAJECTORIES = {64: 200, 256: 200, 1024: 48}
+QUICK_MATRICES = {64: 400, 256: 60, 1024: 6}
+QUICK_TRAJECTORIES = {64: 60, 256: 40, 1024: 8}
+
+NAMES = ("Glorot", "Rescaled Glorot")
+METHOD = "dense eigenvalues"
+
+
+def ensembles(options):
+    """Return {(row, n): ensemble}; where the chosen rule is undefined the rescaled ensemble is left out."""
+    field, rule = options["field"], options["rule"]
+    rows = {("Glorot", n): rmt.glorot(n, field) for n in SIZES}
+    for n in SIZES:
+        if rule == "exact" or rmt.gamma_n(n) > 0:
+            rows["Rescaled Glorot", n] = rmt.rescaled_glorot(n, field, rule=rule)
+    return rows
+
+
+def eigenvalues(ensemble):
+    return Cell("eigenvalues", ensemble)
+
+
+def power_norms(ensemble):
+    return Cell("power_norms", ensemble, {"steps": STEPS, "log": True})
+
+
+def hidden_norms(ensemble):
+    return Cell("hidden_norms", ensemble, {"steps": STEPS, "log": True})
+
+
+def cells(options):
+    return [
+        kind(ensemble)
+        for ensemble in ensembles(options).values()
+        for kind in (eigenvalues, power_norms, hidden_norms)
+    ]
+
+
+def samples(cell, quick):
+    if cell.statistic == "eigenvalues":
+        return (QUICK_MATRICES if quick else MATRICES)[cell.ensemble.n]
+    return (QUICK_TRAJECTORIES if quick else TRAJECTORIES)[cell.ensemble.n]
+
+
+def present(data, out, options):
+    table = pd.DataFrame([radius_row(row, e, data, options) for (row, _), e in ensembles(options).items()])
+    tables.write_tables(table, out / "radius", shown=readable(table))
+    with plotting.paper_style():
+        fig = draw(data, options)
+    plotting.save_figure(fig, out / "fig1")
+    return summary(table)
+
+
+# The table of the spectral radius
+
+
+def radius_row(row, ensemble, data, options):
+    """Return what is known of the radius of one ensemble: exact, Monte Carlo, in the limit, and fitted."""
+    n, field, scale = ensemble.n, ensemble.field, ensemble.scale
+    radii = np.abs(data[eigenvalues(ensemble)]).max(axis=1)
+    size = len(radii)
+    law = rmt.SpectralRadiusLaw(n, field, scale)
+    limit = rmt.GumbelLimit(n, field, scale) if rmt.gamma_n(n) > 0 else None
+    fit = rmt.fit_gumbel(radii, rng=0)
+    exact_ks = stats.ks_1samp(radii, law.cdf)
+    # The standard deviation of Laplace's rule: unlike sqrt(p (1 - p) / size), not 0 where all exceed 1.
+    unstable = int(np.sum(radii > 1))
+    share = (unstable + 1) / (size + 2)
+    sd = radii.std(ddof=1)
+    return {
+        "ensemble": row,
+        "field": field,
+        "n": n,
+        "rule": options["rule"] if row == "Rescaled Glorot" else "none",
+        "gain": scale,
+        "matrices": size,
+        "method": METHOD,
+        "p_exact": float(law.sf(1.0)),
+        "p_mc": unstable / size,
+        "p_mc_se": math.sqrt(share * (1 - share) / (size + 3)),
+        "p_gumbel": float(limit.sf(1.0)) if limit else math.nan,
+        "mean_exact": float(law.mean()),
+        "mean_mc": radii.mean(),
+        "mean_mc_se": sd / math.sqrt(size),
+        "sd_exact": float(law.std()),
+        "sd_mc": sd,
+        "sd_mc_se": math.sqrt(max(stats.moment(radii, 4) - sd**4, 0) / size) / (2 * sd),
+        "fit_loc": fit.loc,
+        "fit_loc_low": fit.loc_ci[0],
+        "fit_loc_high": fit.loc_ci[1],
+        "fit_scale": fit.scale,
+        "fit_scale_low": fit.scale_ci[0],
+        "fit_scale_high": fit.scale_ci[1],
+        "ks_exact": exact_ks.statistic,
+        "ks_exact_pvalue": exact_ks.pvalue,
+        "ks_limit": stats.ks_1samp(radii, limit.cdf).statistic if limit else math.nan,
+        "ks_fit": fit.ks,
+        "ks_fit_pvalue": fit.ks_pvalue,
+    }
+
+
+def readable(table):
+    """Return the table for readers: one column for each matrix ensemble, one line for each quantity."""
+    number, both = tables.format_number, tables.format_with_error
+
+    def interval(value, low, high):
+        return f"{number(value)} [{number(low)}, {number(high)}]"
+
+    def column(r):
+        return {
+            "matrices": number(r.matrices),
+            "gain": number(r.gain, 6),
+            "P(ρ > 1), exact": number(r.p_exact, 6),
+            f"P(ρ > 1), {METHOD}": both(r.p_mc, r.p_mc_se),
+            "P(ρ > 1), Gumbel limit": number(r.p_gumbel),
+            "mean of ρ, exact": number(r.mean_exact, 6),
+            "mean of ρ, Monte Carlo": both(r.mean_mc, r.mean_mc_se),
+            "sd of ρ, exact": number(r.sd_exact),
+            "sd of ρ, Monte Carlo": both(r.sd_mc, r.sd_mc_se),
+            "fitted Gumbel location [95%]": interval(r.fit_loc, r.fit_loc_low, r.fit_loc_high),
+            "fitted Gumbel scale [95%]": interval(r.fit_scale, r.fit_scale_low, r.fit_scale_high),
+            "KS to the exact law (p)": f"{number(r.ks_exact, 3)} ({number(r.ks_exact_pvalue, 2)})",
+            "KS to the Gumbel limit": number(r.ks_limit, 3),
+            "KS to the fitted Gumbel (p)": f"{number(r.ks_fit, 3)} ({number(r.ks_fit_pvalue, 2)})",
+        }
+
+    columns = {f"{r.ensemble}, n = {r.n}": column(r) for r in table.itertuples()}
+    return pd.DataFrame(columns).rename_axis("quantity")
+
+
+def summary(table):
+    """Return the columns that fit a terminal."""
+    lines = [
+        {
+            "ensemble": r.ensemble,
+            "n": r.n,
+            "P(ρ>1)": tables.format_number(r.p_exact, 5),
+            f"by {METHOD}": tables.format_with_error(r.p_mc, r.p_mc_se),
+            "Gumbel limit": tables.format_number(r.p_gumbel, 5) or "undefined",
+            "mean ρ": tables.format_number(r.mean_exact, 5),
+            "Monte Carlo": tables.format_with_error(r.mean_mc, r.mean_mc_se),
+        }
+        for r in table.itertuples()
+    ]
+    return pd.DataFrame(lines)
+
+
+# The figure
+
+
+def draw(data, options):
+    """Return the figure."""
+    colour = plotting.colours(SIZES)
+    fig = Figure(figsize=(7.0, 4.9))
+    axes = fig.subplots(2, 3)
+    for row, (left, middle, right) in zip(NAMES, axes, strict=True):
+        shown = {n: ensemble for (name, n), ensemble in ensembles(options).items() if name == row}
+        densities(left, data, shown, colour)
+        norms(middle, data, shown, colour, power_norms, corner=0.15 if row == "Rescaled Glorot" else 0.58)
+        norms(right, data, shown, colour, hidden_norms, corner=0.58)
+        bold = row.replace(" ", "\\ ")
+        left.set_ylabel(f"$\\mathbf{{{bold}}}$\ndensity of $|\\lambda|$")
+    titles = (
+        "(a) eigenvalue moduli",
+        "(b) $\\|W^t v\\|^2$, $v$ uniform on the sphere",
+        "(c) $\\|h_t\\|^2/n$, $h_t = W h_{t-1} + x_t$",
+    )
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title)
+    for ax, label in zip(axes[1], ("$|\\lambda|$", "$t$", "$t$"), strict=True):
+        ax.set_xlabel(label)
+    legend(fig, data, options, colour)
+    return fig
+
+
+def densities(ax, data, shown, colour):
+    """Panel (a): the density of the moduli, its tail in an inset with a logarithmic scale."""
+    tail = ax.inset_axes((0.14, 0.62, 0.40, 0.36))
+    lines = ["$P(\\rho>1)$"]
+    for n, ensemble in shown.items():
+        moduli = np.abs(data[eigenvalues(ensemble)]).ravel()
+
+        def exact(r, ensemble=ensemble):
+            return rmt.modulus_density(r, ensemble.n, ensemble.field, ensemble.scale)
+
+        plotting.modulus_density(ax, moduli, exact, np.linspace(0, 1.3, 66), color=colour[n])
+        plotting.modulus_density(tail, moduli, exact, np.linspace(0.9, 1.3, 41), color=colour[n])
+        chance = float(rmt.SpectralRadiusLaw(n, ensemble.field, ensemble.scale).sf(1.0))
+        lines.append(f"$n={n}$: {tables.format_number(chance, 4 if chance > 0.999 else 3)}")
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    ax.text(1, 1, "\n".join(lines), transform=ax.transAxes, ha="right", va="top", fontsize=7, bbox=white)
+    for panel in (ax, tail):
+        plotting.unit_line(panel)
+    ax.set(xlim=(0, 1.3), ylim=(0, 3.4))
+    tail.set(xlim=(0.9, 1.3), ylim=(2e-4, 6), yscale="log")
+    tail.tick_params(labelsize=6)
+
+
+def norms(ax, data, shown, colour, kind, corner):
+    """Panel (b) or (c): medians and bands on a logarithmic scale; means against the exact ones inset."""
+    log_mean = rmt.log_mean_power_norm if kind is power_norms else rmt.log_mean_hidden_norm
+    inset = ax.inset_axes((0.17, corner, 0.42, 0.33))
+    powers = [0.0]
+    for shift, (n, ensemble) in enumerate(shown.items()):
+        logs = data[kind(ensemble)][:, -STEPS:]
+        plotting.trajectories(ax, np.arange(1, STEPS + 1), logs, color=colour[n])
+        powers.extend(np.median(logs, axis=0) / math.log(10))
+        t = compared_times(ensemble)
+        means = np.array([log_mean(int(k), n, ensemble.field, ensemble.scale) for k in t])
+        # Moved aside a little, so that the points of one time do not hide each other.
+        plotting.mean_ratio(inset, t / math.sqrt(n) + 0.03 * shift, logs[:, t - 1], means, color=colour[n])
+    inset.axhline(1.0, color="0.45", linewidth=0.7, zorder=0.5)
+    inset.set_title("sample mean / exact mean", fontsize=6, pad=2)
+    inset.set_xlabel("$t/\\sqrt{n}$", fontsize=6, labelpad=0)
+    inset.tick_params(labelsize=6, pad=1)
+    # The medians set the frame; the bands, which rare matrices carry far away, are cut.
+    span = max(10.0, max(powers) - min(powers))
+    ax.set(xscale="log", xlim=(1, STEPS), ylim=(min(powers) - 0.1 * span, max(powers) + 0.3 * span))
+
+
+def compared_times(ensemble):
+    """Return times up to 1.5 sqrt(n), complex 2 sqrt(n); rare matrices, hardly ever drawn, set later means."""
+    last = (1.5 if ensemble.field == "real" else 2.0) * math.sqrt(ensemble.n)
+    return np.unique(np.linspace(1, last, 7).astype(int))
+
+
+def legend(fig, data, options, colour):
+    """One legend below all panels: sizes with their counts, and what lines, bands and points are."""
+    glorot = {n: ensemble for (row, n), ensemble in ensembles(options).items() if row == "Glorot"}
+    handles = []
+    for n, ensemble in glorot.items():
+        matrices, paths = len(data[eigenvalues(ensemble)]), len(data[hidden_norms(ensemble)])
+        label = f"$n={n}$: {matrices} matrices in (a), {paths} in (b), (c)"
+        handles.append(Line2D([], [], color=colour[n], linewidth=2, label=label))
+    handles += [
+        Line2D([], [], color="0.45", label="(a) curves: exact density; steps: sampled; dashed: unit circle"),
+        Patch(color="0.8", label="(b), (c) lines: median; bands: 5% to 95%, cut at the frame"),
+        Line2D([], [], color="0.45", marker="o", linewidth=0, label="insets: means with 2 standard errors"),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=2, title=note(options), title_fontsize=7)
+
+
+def note(options):
+    """Return what must be said of the rule of the lower row."""
+    rule = options["rule"]
+    if rule == "exact":
+        return (
+            "Rescaled by the exact rule, 1 / (mean + standard deviation of $\\rho$); "
+            "the paper's rule is undefined at $n=64$"
+        )
+    return f"Rescaled by the {rule} rule, which is undefined at $n=64$: left out of the lower row"
+
+
+experiment = Experiment(
+    name="fig1",
+    cells=cells,
+    samples=samples,
+    options={"field": ("real", "complex"), "rule": ("exact", "gumbel", "paper")},
+    present=present,
+)
