@@ -1,0 +1,73 @@
+"""The canonical description of a cell: the one text from which its name, its hash and its seeds follow."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from rmt import checks
+
+
+def qualified_name(thing: Any) -> str:
+    """Return the importable name of a function or class; ours are public names, whichever file holds them."""
+    name = getattr(thing, "__qualname__", "")
+    if not name or "<" in name:
+        raise checks.InputError(f"a function of a cell must be importable by name, got {thing!r}")
+    module = str(thing.__module__)
+    return f"rmt.{name}" if module.split(".")[0] == "rmt" else f"{module}.{name}"
+
+
+def describe_function(function: Callable) -> dict[str, Any]:
+    """Describe a user's function by its qualified name and the hash of its source (None without a source)."""
+    name = qualified_name(function)
+    try:
+        source: str | None = inspect.getsource(function)
+    except (OSError, TypeError):
+        source = None
+    digest = None if source is None else hashlib.sha256(source.encode()).hexdigest()
+    return {"function": name, "source_sha256": digest}
+
+
+def describe(value: Any) -> Any:
+    """Return `value` as what JSON can hold, the same for equal values: dataclasses by class and fields."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if math.isnan(value):
+            raise checks.InputError("a cell cannot be described by NaN")
+        return value
+    if isinstance(value, complex):
+        return {"complex": [describe(value.real), describe(value.imag)]}
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return {"array": {"dtype": value.dtype.str, "shape": list(value.shape), "sha256": digest}}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [field.name for field in dataclasses.fields(value) if field.compare]
+        return {
+            "class": qualified_name(type(value)),
+            "fields": {name: describe(getattr(value, name)) for name in fields},
+        }
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: describe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    if callable(value) and not isinstance(value, type):
+        return describe_function(value)
+    raise checks.InputError(
+        "a cell is described by numbers, strings, arrays, functions, dataclasses, lists and dicts of them, "
+        f"got {type(value).__name__}"
+    )
+
+
+def canonical(description: Any) -> str:
+    """Return the canonical text of a description: JSON with sorted keys, floats by repr, no spaces."""
+    return json.dumps(description, sort_keys=True, separators=(",", ":"))
