@@ -1,0 +1,44 @@
+# The commands of this repository. Each makes the virtual environment $(VENV) if there is none.
+
+VENV = .venv
+OUT = results/fig1
+ARGS =
+WORKERS = 2
+
+.PHONY: help fig1 fig1-quick test test-all lint clean core dev
+
+help:
+	@echo "make fig1        Figure 1 of the paper, into $(OUT) (ARGS='--field complex' OUT=results/other: options)"
+	@echo "make fig1-quick  the same from few samples, into results/fig1-quick"
+	@echo "make test        lint, and the quick tests"
+	@echo "make test-all    lint, and all tests: the long statistical batteries too"
+	@echo "make lint        ruff and mypy"
+	@echo "make clean       remove $(VENV) and caches; results stay"
+	@echo "PYTHON=/path/to/python3.11 picks the interpreter, VENV=dir the virtual environment."
+
+fig1: core
+	$(VENV)/bin/python -m rmt run experiments/fig1.py --out $(OUT) $(ARGS)
+
+fig1-quick: core
+	$(VENV)/bin/python -m rmt run experiments/fig1.py --out results/fig1-quick --quick $(ARGS)
+
+# What is heavy is decided here alone; a test says so with @pytest.mark.heavy.
+test: lint
+	$(VENV)/bin/python -m pytest -n $(WORKERS) -m "not heavy" $(ARGS)
+
+test-all: lint
+	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+core:
+	@tools/venv.sh $(VENV)
+
+dev:
+	@tools/venv.sh $(VENV) dev
