@@ -20,10 +20,12 @@ def check_mean(sample, expected, *, max_z=MAX_Z):
         check_mean(sample.real, np.real(expected), max_z=max_z)
         check_mean(sample.imag, np.imag(expected), max_z=max_z)
         return
-    error = sample.std(axis=0, ddof=1) / np.sqrt(len(sample))
+    deviation = sample.std(axis=0, ddof=1)
+    error = deviation / np.sqrt(len(sample))
     difference = np.abs(sample.mean(axis=0) - expected)
-    # A component without spread must agree to rounding.
-    z = np.where(error > 0, difference / np.where(error > 0, error, 1), np.where(difference < 1e-12, 0, np.inf))
+    # A component without spread, that is with none beyond rounding, must agree to rounding.
+    spread = deviation > 1e-12 * np.abs(sample).max()
+    z = np.where(spread, difference / np.where(spread, error, 1), np.where(difference < 1e-12, 0, np.inf))
     assert np.all(z < max_z), f"mean {sample.mean(axis=0)} against {expected}: z = {np.max(z):.2f}"
 
 

@@ -6,6 +6,7 @@ threads are no faster than one; a call through ctypes releases it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, byref, c_char_p, c_int, c_void_p
 from functools import cache
@@ -33,11 +34,17 @@ def eigenvalues(W: np.ndarray) -> np.ndarray:
     """Return the eigenvalues (n,), complex, of a finite double or complex double matrix (n, n)."""
     n = len(W)
     A = W.copy(order="C")  # LAPACK reads the transpose and overwrites it: the eigenvalues are the same
+    # SciPy's build of geev forgets to undo its own scaling of entries beyond about 1e138 or below 1e-138.
+    parts = A.view(np.float64)
+    scale = 2.0 ** max(-1000, math.frexp(max(parts.max(), -parts.min()))[1] - 1)
+    parts /= scale
     size, one, info = c_int(n), c_int(1), c_int(0)
     no_vectors = (None, byref(one), None, byref(one))
+    result: np.ndarray
+    work: np.ndarray
     if A.dtype == np.complex128:
-        result: np.ndarray = np.empty(n, np.complex128)
-        work, rest = np.empty(_best_workspace("zgeev", n), np.complex128), np.empty(2 * n)
+        result, rest = np.empty(n, np.complex128), np.empty(2 * n)
+        work = np.empty(_best_workspace("zgeev", n), np.complex128)
         _routine("zgeev", 14)(
             b"N", b"N", byref(size), A.ctypes, byref(size), result.ctypes,
             *no_vectors, work.ctypes, byref(c_int(len(work))), rest.ctypes, byref(info),
@@ -52,4 +59,4 @@ def eigenvalues(W: np.ndarray) -> np.ndarray:
         result = real + 1j * imag
     if info.value > 0:
         raise np.linalg.LinAlgError(f"the QR iteration found only {n - info.value} of {n} eigenvalues")
-    return result
+    return result * scale
