@@ -9,6 +9,8 @@ Start with ``rmt.SpectralRadiusLaw(n)``, the exact law of the spectral radius of
 # Each block below belongs to one floor of the house (docs/architecture.md).
 
 # laws
+from rmt.laws.density import expected_real_eigenvalues, modulus_density
+from rmt.laws.moments import log_mean_hidden_norm, log_mean_power_norm, mean_hidden_norm, mean_power_norm
 
 # ensembles
 from rmt.ensembles.base import Ensemble
@@ -29,7 +31,9 @@ from rmt.ensembles.state_space import StateSpace
 
 # statistics
 from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
+from rmt.spectra.sampled import sample_eigenvalues, sample_spectral_radius
 
 # campaigns
+from rmt import campaign as campaign
 
 __version__ = "0.1.0"

@@ -1,0 +1,12 @@
+"""Fixtures of several test files."""
+
+import demos
+import pytest
+
+
+@pytest.fixture
+def demo_file(tmp_path):
+    """The path of a small experiment file."""
+    path = tmp_path / "demo.py"
+    path.write_text(demos.FILE)
+    return path
