@@ -1,0 +1,124 @@
+"""Spectral radii and eigenvalues, sampled from an ensemble."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmt import checks, parallel
+from rmt.ensembles.base import Ensemble
+from rmt.ensembles.diagonal import Diagonal
+from rmt.ensembles.gaussian import Ginibre
+from rmt.ensembles.iid import IID
+from rmt.ensembles.product import IndependentProduct
+from rmt.laws.radius import LARGEST_N, SpectralRadiusLaw
+from rmt.streams import streams
+
+METHODS = ("auto", "law", "dense")
+
+
+def sample_spectral_radius(ensemble: Ensemble, size: int, *, method: str = "auto", rng: Any = None) -> np.ndarray:
+    """Sample the spectral radius max |lambda| of a random matrix.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Law of the matrix.
+    size : int
+        Number of samples.
+    method : {"auto", "law", "dense"}
+        "law" inverts the exact distribution function and needs no matrix: for Gaussian entries and for the
+        diagonal ensembles with a Ginibre spectrum, n <= 65,536 if real, n <= 1e12 if complex. "dense" draws
+        each matrix, or its eigenvalues where the ensemble knows them without, O(n^3) operations a sample.
+        "auto" is "law" where that exists, else "dense".
+    rng : SPEC 7 value, optional
+        Sample i depends on the state of `rng` and on i, not on `size` nor on the number of threads.
+
+    Returns
+    -------
+    ndarray of shape (size,)
+
+    Raises
+    ------
+    InputError
+        If the method does not fit the ensemble, or an argument is out of its range.
+
+    References
+    ----------
+    Kostlan (1992), Linear Algebra Appl. 162-164, 385-388, theorem 1.1 (the exact law, complex);
+    Rider & Sinclair (2014), Ann. Appl. Probab. 24, 1621-1651, section 2 (real).
+
+    Examples
+    --------
+    >>> import rmt
+    >>> rmt.sample_spectral_radius(rmt.glorot(50), 3, rng=0).shape
+    (3,)
+    >>> rmt.sample_spectral_radius(rmt.Haar(50), 2)
+    array([1., 1.])
+    """
+    _check_spectrum(ensemble)
+    size = checks.integer("size", size)
+    checks.choice("method", method, METHODS)
+    ginibre = same_spectrum(ensemble)
+    if method == "auto":
+        method = "law" if ginibre is not None and ginibre.n <= LARGEST_N[ginibre.field] else "dense"
+    if method == "dense":
+        return np.array(parallel.thread_map(ensemble.radius, streams(rng, size), size))
+    if ginibre is None:
+        raise checks.InputError(f"method must be 'auto' or 'dense' for {ensemble!r}, got 'law'")
+    return SpectralRadiusLaw(ginibre.n, ginibre.field, ginibre.scale).rvs(size, rng=rng)
+
+
+def sample_eigenvalues(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.ndarray:
+    """Sample all eigenvalues of a random matrix, in no particular order.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Law of the matrix.
+    size : int
+        Number of samples.
+    rng : SPEC 7 value, optional
+        Sample i depends on the state of `rng` and on i, not on `size` nor on the number of threads.
+
+    Returns
+    -------
+    complex ndarray of shape (size, n)
+
+    Raises
+    ------
+    InputError
+        If the ensemble has no single matrix, or an argument is out of its range.
+
+    References
+    ----------
+    Golub & Van Loan (2013), Matrix Computations, section 7.5 (QR algorithm).
+
+    Examples
+    --------
+    >>> import rmt
+    >>> rmt.sample_eigenvalues(rmt.glorot(4), 2, rng=0).shape
+    (2, 4)
+    """
+    _check_spectrum(ensemble)
+    size = checks.integer("size", size)
+    return np.stack(parallel.thread_map(ensemble.eigenvalues, streams(rng, size), size))
+
+
+def same_spectrum(ensemble: Ensemble) -> Ginibre | None:
+    """Return the Ginibre ensemble whose eigenvalues have the joint law of those of `ensemble`, or None."""
+    if isinstance(ensemble, Ginibre):
+        return ensemble
+    if isinstance(ensemble, IID) and ensemble.entry == "normal":
+        return Ginibre(ensemble.n, ensemble.field, ensemble.scale)
+    if isinstance(ensemble, Diagonal):
+        return ensemble.ginibre
+    return None
+
+
+def _check_spectrum(ensemble: Any) -> None:
+    if not isinstance(ensemble, Ensemble):
+        raise checks.InputError(f"ensemble must be an ensemble such as Ginibre(n), got {ensemble!r}")
+    if isinstance(ensemble, IndependentProduct):
+        raise checks.InputError(f"ensemble must have a single matrix to have a spectrum, got {ensemble!r}")
