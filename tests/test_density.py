@@ -87,6 +87,19 @@ def test_density_of_large_matrices_against_high_precision(n):
     np.testing.assert_allclose(rmt.modulus_density(r, n), expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.75])
+def test_the_edge_of_a_huge_matrix_in_all_digits(scale):
+    n = 10**12
+    for y in (0.5, 2.0, 6.0, 15.0):
+        r = scale * (1 + y / math.sqrt(n))
+        x = n * (mpmath.mpf(r) / scale) ** 2
+        weight = mpmath.exp(n * mpmath.log(x) - x - mpmath.loggamma(n))
+        steps = mpmath.linspace(0, 12 / mpmath.sqrt(n), 9)
+        tail = mpmath.quad(lambda u, x=x: mpmath.exp((n - 1) * mpmath.log1p(u) - x * u), steps)
+        expected = float(2 * mpmath.mpf(r) / scale**2 * weight * tail)
+        assert rmt.modulus_density(r, n, "complex", scale) == pytest.approx(expected, rel=2e-12)
+
+
 def test_the_edge_of_a_huge_matrix():
     # At n = 1e12 the edge profile is erfc, up to O(1/sqrt n), on the scale of 1/sqrt n.
     n, y = 10**12, np.linspace(-3, 5, 33)

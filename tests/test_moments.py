@@ -154,6 +154,13 @@ def test_hidden_norms_are_the_sums_of_power_norms(field, scale, n):
 
 
 @pytest.mark.parametrize("field", FIELDS)
+def test_a_million_steps_lose_no_digits(field):
+    n, t = 10**12, 10**6
+    powers = rmt.mean_power_norm(np.arange(t), n, field)
+    assert rmt.mean_hidden_norm(t, n, field) == pytest.approx(math.fsum(powers), rel=3e-16)
+
+
+@pytest.mark.parametrize("field", FIELDS)
 def test_the_joint_limit(field):
     n = 10**10
     a = np.array([0.5, 1.0, 2.0])

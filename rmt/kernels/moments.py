@@ -18,12 +18,12 @@ def complex_power_table(n: float, count: int) -> tuple[np.ndarray, np.ndarray]:
     mantissas = np.empty(count)
     exponents = np.empty(count, np.int64)
     rising, exponent = 1.0, 0  # prod (1 + j/n)
-    ratio = 1.0  # prod (n-j)/(n+j)
+    ratio = 1.0  # prod (n-j)/(n+j), 0 from j = n on
     for k in range(count):
         j = k + 1.0
         rising, shift = math.frexp(rising * ((n + j) / n))
         exponent += shift
-        ratio *= max(n - j, 0.0) / (n + j)
+        ratio *= (n - j) / (n + j)
         mantissas[k] = rising * (1.0 - ratio) * n / (j * (j + 1.0))
         exponents[k] = exponent
     return mantissas, exponents
@@ -39,7 +39,7 @@ def real_power_table(n: float, count: int) -> tuple[np.ndarray, np.ndarray]:
     mantissas = np.ones(count)
     exponents = np.zeros(count, np.int64)
     rising, exponent = 1.0, 0  # D_k / n^k
-    falling = 1.0  # n(n-1)...(n-k+1) / D_k
+    falling = 1.0  # n(n-1)...(n-k+1) / D_k, 0 from k = n+1 on
     shifted = (n - 1.0) / n  # (n+k-2)(n+k-3)...(n-1) / D_k
     mixed = 0.0  # H = sum over 0 < a < k of D_a (n-1)...(n-k+a), / D_k
     same = 0.0  # R = sum over k/2 <= a < k of D_a (n-1)(n+1)...(n-3+2(k-a)), / D_k
@@ -69,7 +69,7 @@ def real_power_table(n: float, count: int) -> tuple[np.ndarray, np.ndarray]:
         exponent += shift
         growth = growth + math.log1p((2.0 * k + 1.0) / (n - 1.0 - k)) if n - 1.0 - k > 0.0 else math.inf
         mixed = (2.0 * (n - 1.0) - bottom + (n - 2.0 * k - 2.0) * mixed) / step
-        falling *= max(n - k, 0.0) / step
+        falling *= (n - k) / step
         shifted *= (n + k - 1.0) / step
         sign = -1.0 if even else 1.0  # (-1)^(k+1)
         same = ((2.0 * n + 2.0 * k - 1.0) * same + n - 1.0) / (2.0 * step) + sign * shifted / 2.0

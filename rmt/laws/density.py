@@ -201,7 +201,7 @@ def _densities(t: np.ndarray, excess: np.ndarray, n: int, field: str) -> tuple[n
     inner = np.maximum(excess, -1 + 1e-16)
     chi = np.exp(a / 2 * log1p_minus(inner) - excess / 2) / (2 * math.sqrt(math.pi) * _gamma_star(n / 2))
     real = 2 / math.sqrt(n) * (upper / math.sqrt(2 * math.pi) + chi * lower_half)
-    return real, 2 * t * _one_minus_erfcx(math.sqrt(2) * rho) * upper
+    return real, 2 * t * (1 - special.erfcx(math.sqrt(2) * rho)) * upper
 
 
 def _plateau_integrals(t: np.ndarray, n: int, field: str) -> tuple[np.ndarray, np.ndarray]:
@@ -223,14 +223,9 @@ def _upper_gamma(a: float, x: np.ndarray, difference: np.ndarray) -> np.ndarray:
     return -np.expm1(_log_gamma_cdf(a, x, difference))
 
 
-def _one_minus_erfcx(c: np.ndarray) -> np.ndarray:
-    small = np.minimum(c, 0.5)
-    return np.where(c < 0.5, np.exp(small**2) * special.erf(small) - np.expm1(small**2), 1 - special.erfcx(c))
-
-
 def _gamma_star(a: float) -> float:
     """Return Gamma(a) e^a a^(1/2 - a) / sqrt(2 pi), the factor 1 + 1/(12 a) + ... of Stirling's formula."""
     if a < 20:
         return math.gamma(a) * math.exp(a) * a ** (0.5 - a) / math.sqrt(2 * math.pi)
     t = 1 / a**2
-    return math.exp((1 / 12 - t * (1 / 360 - t * (1 / 1260 - t * (1 / 1680 - t / 1188)))) / a)
+    return math.exp((1 / 12 - t * (1 / 360 - t * (1 / 1260 - t / 1680))) / a)
