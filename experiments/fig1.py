@@ -225,14 +225,14 @@ def densities(ax, data, shown, colour):
 def norms(ax, data, shown, colour, kind, corner):
     """Panel (b) or (c): medians and bands on a logarithmic scale; means against the exact ones inset."""
     log_mean = rmt.log_mean_power_norm if kind is power_norms else rmt.log_mean_hidden_norm
-    inset = ax.inset_axes((0.17, corner, 0.42, 0.33))
+    inset = ax.inset_axes((0.15, corner, 0.42, 0.33))
     powers = [0.0]
     for shift, (n, ensemble) in enumerate(shown.items()):
         logs = data[kind(ensemble)][:, -STEPS:]
         plotting.trajectories(ax, np.arange(1, STEPS + 1), logs, color=colour[n])
         powers.extend(np.median(logs, axis=0) / math.log(10))
         t = compared_times(ensemble)
-        means = np.array([log_mean(int(k), n, ensemble.field, ensemble.scale) for k in t])
+        means = log_mean(t, n, ensemble.field, ensemble.scale)
         # Moved aside a little, so that the points of one time do not hide each other.
         plotting.mean_ratio(inset, t / math.sqrt(n) + 0.03 * shift, logs[:, t - 1], means, color=colour[n])
     inset.axhline(1.0, color="0.45", linewidth=0.7, zorder=0.5)
@@ -245,7 +245,7 @@ def norms(ax, data, shown, colour, kind, corner):
 
 
 def compared_times(ensemble):
-    """Return times up to 1.5 sqrt(n), complex 2 sqrt(n); rare matrices, hardly ever drawn, set later means."""
+    """Return times up to 1.5 sqrt(n), complex 2 sqrt(n); rare matrices, hardly ever drawn, set later ones."""
     last = (1.5 if ensemble.field == "real" else 2.0) * math.sqrt(ensemble.n)
     return np.unique(np.linspace(1, last, 7).astype(int))
 

@@ -9,6 +9,8 @@ Start with ``rmt.SpectralRadiusLaw(n)``, the exact law of the spectral radius of
 # Each block below belongs to one floor of the house (docs/architecture.md).
 
 # laws
+from rmt.laws.gumbel import GumbelLimit, gamma_n, rescaled_gain
+from rmt.laws.radius import SpectralRadiusLaw
 from rmt.laws.density import expected_real_eigenvalues, modulus_density
 from rmt.laws.moments import log_mean_hidden_norm, log_mean_power_norm, mean_hidden_norm, mean_power_norm
 
@@ -28,8 +30,10 @@ from rmt.ensembles.product import IndependentProduct
 from rmt.ensembles.state_space import StateSpace
 
 # fits
+from rmt.fitting import GumbelFit, fit_gumbel, gumbel_distance
 
 # statistics
+from rmt.recurrence import hidden_norms, power_norms, sample_hidden_norms, sample_power_norms
 from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
 from rmt.spectra.sampled import sample_eigenvalues, sample_spectral_radius
 

@@ -86,7 +86,17 @@ def fit_gumbel(x: Any, method: str = "mle", *, confidence: float = 0.95, rng: An
     longer at 10,000 data and gives no intervals.
 
     **A spectral radius at finite n is no Gumbel**, so the test must reject once the sample is large enough; a
-    sample that passes is small, not Gumbel. POWER_NOTE
+    sample of radii that passes is small, not Gumbel. From 2000 radii on it must reject at every size that was
+    tried. Power of the Anderson-Darling test at the level 0.05, maximum likelihood, by 4000 samples of the
+    exact law each (``pytest -m heavy tests/test_fitting.py`` computes it again)::
+
+        radii             300     1000    2000
+        real    n = 64      0.42    0.92    1.00
+        real    n = 256     0.38    0.87    0.99
+        real    n = 1024    0.34    0.84    0.99
+        complex n = 64      0.79    1.00    1.00
+        complex n = 256     0.70    1.00    1.00
+        complex n = 1024    0.60    0.99    1.00
 
     The time is that of 1000 fits: below 1 s for 10,000 data on one core, in proportion to their number.
 
@@ -114,12 +124,7 @@ def fit_gumbel(x: Any, method: str = "mle", *, confidence: float = 0.95, rng: An
     # The fit is made on the range [0, 1], so that neither huge nor tiny units lose digits.
     origin, unit = data[0], data[-1] - data[0]
     observed = _fit((data - origin) / unit, method)
-    sources = streams.streams(rng, REPLICAS)
-
-    def replica(source: np.random.Generator) -> tuple[float, float, float, float]:
-        return _fit(_gumbel_order_statistics(n, source), method)
-
-    replicas = np.array(parallel.thread_map(replica, sources, REPLICAS))
+    replicas = _null_fits(n, method, REPLICAS, rng)
 
     levels = (1 + np.array([confidence, -confidence])) / 2
     loc_pivot, scale_pivot = replicas[:, 0] / replicas[:, 1], replicas[:, 1]
@@ -157,6 +162,15 @@ def _gumbel_order_statistics(n: int, rng: np.random.Generator) -> np.ndarray:
     """Return n standard Gumbel draws in ascending order, without a sort: partial sums of exponentials."""
     sums = np.cumsum(rng.standard_exponential(n + 1))
     return -np.log(-np.log(sums[:-1] / sums[-1]))
+
+
+def _null_fits(n: int, method: str, count: int, rng: Any) -> np.ndarray:
+    """Return (count, 4): what :func:`_fit` makes of `count` samples of n standard Gumbel data."""
+
+    def one(source: np.random.Generator) -> tuple[float, float, float, float]:
+        return _fit(_gumbel_order_statistics(n, source), method)
+
+    return np.array(parallel.thread_map(one, streams.streams(rng, count), count))
 
 
 def _fit(x: np.ndarray, method: str) -> tuple[float, float, float, float]:

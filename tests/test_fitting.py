@@ -111,9 +111,7 @@ def test_two_samples_cannot_reject(method):
     ],
 )
 def test_pvalues_are_uniform_and_intervals_cover_for_gumbel_data(method, n, repeats):
-    fits = [
-        rmt.fit_gumbel(gumbel(n, 1000 + i, 3.0, 2.0), method, confidence=0.9, rng=i) for i in range(repeats)
-    ]
+    fits = [rmt.fit_gumbel(gumbel(n, 1000 + i, 3.0, 2.0), method, confidence=0.9, rng=i) for i in range(repeats)]
     for name in ("ks_pvalue", "ad_pvalue"):
         # Spread over its cell of width 1/1000, an exact p-value is uniform.
         jitter = np.random.default_rng(0).random(repeats) / 1000
@@ -164,9 +162,7 @@ def test_bad_data(x, message):
         rmt.fit_gumbel(x)
 
 
-@pytest.mark.parametrize(
-    "options", [{"method": "ols"}, {"confidence": 0.0}, {"confidence": 0.999}, {"rng": "seed"}]
-)
+@pytest.mark.parametrize("options", [{"method": "ols"}, {"confidence": 0.0}, {"confidence": 0.999}, {"rng": "seed"}])
 def test_bad_options(options):
     with pytest.raises(checks.InputError, match=next(iter(options))):
         rmt.fit_gumbel([1.0, 2.0, 3.0], **options)
@@ -212,3 +208,44 @@ def test_gumbel_distance_of_large_real_matrices():
 def test_gumbel_distance_needs_a_limit(n, field):
     with pytest.raises(checks.InputError, match="exact"):
         rmt.gumbel_distance(n, field)
+
+
+# Power of the Anderson-Darling test at the level 0.05, maximum likelihood: as the docs of fit_gumbel state it.
+SAMPLES = (300, 1000, 2000)
+POWER = {
+    ("real", 64): (0.42, 0.92, 1.00),
+    ("real", 256): (0.38, 0.87, 0.99),
+    ("real", 1024): (0.34, 0.84, 0.99),
+    ("complex", 64): (0.79, 1.00, 1.00),
+    ("complex", 256): (0.70, 1.00, 1.00),
+    ("complex", 1024): (0.60, 0.99, 1.00),
+}
+
+
+def power(field, n, n_samples, repeats, rng):
+    """How often the law of a finite-n radius is told from a Gumbel: rejections, out of `repeats`."""
+    null = fitting._null_fits(n_samples, "mle", 10 * repeats - 1, rng)[:, 3]
+    radii = np.sort(rmt.SpectralRadiusLaw(n, field).rvs((repeats, n_samples), rng=rng), axis=1)
+    ad = np.array([fitting._fit((x - x[0]) / (x[-1] - x[0]), "mle")[3] for x in radii])
+    return int(np.sum(ad > np.quantile(null, 0.95, method="weibull")))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("field", "n"), POWER)
+def test_power_against_the_exact_law_is_as_documented(field, n):
+    rng = np.random.default_rng(n)
+    for n_samples, stated in zip(SAMPLES, POWER[field, n], strict=True):
+        oracles.check_proportion(power(field, n, n_samples, 400, rng), 400, min(stated, 0.999))
+
+
+def test_docs_state_the_power():
+    for (field, n), values in POWER.items():
+        line = " ".join([field, f"n = {n}", *(f"{value:.2f}" for value in values)])
+        assert line in " ".join(rmt.fit_gumbel.__doc__.split())
+
+
+def test_rejects_enough_radii_and_not_few():
+    law = rmt.SpectralRadiusLaw(64)
+    assert rmt.fit_gumbel(law.rvs(3000, rng=0), rng=0).ad_pvalue < 0.01
+    few = [rmt.fit_gumbel(law.rvs(50, rng=i), rng=i).ad_pvalue > 0.05 for i in range(10)]
+    assert sum(few) >= 5
