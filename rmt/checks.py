@@ -80,7 +80,8 @@ def generator(rng: Any) -> np.random.Generator:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"rng must be None, a non-negative integer, a SeedSequence, a BitGenerator or a Generator, got {_shown(rng)}"
+            "rng must be None, a non-negative integer, a SeedSequence, a BitGenerator or a Generator, "
+            f"got {_shown(rng)}"
         ) from error
 
 
