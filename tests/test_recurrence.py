@@ -1,0 +1,534 @@
+"""Norms of powers and hidden states: brute force, exact arithmetic, an independent lazy oracle, exact means."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import oracles
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+
+import rmt
+from rmt.checks import InputError
+from rmt.kernels import gram
+from rmt.laws.moments import mean_hidden_norm, mean_power_norm
+from rmt.recurrence import sampled
+
+FIELDS = ("real", "complex")
+
+
+def normal(rng, shape, field):
+    if field == "real":
+        return rng.standard_normal(shape)
+    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / math.sqrt(2)
+
+
+def squared(h):
+    return (np.abs(h) ** 2).sum(axis=-1)
+
+
+# Given matrices
+
+
+def brute_powers(W, v, steps):
+    norms = [squared(v)]
+    for _ in range(steps):
+        v = (W @ v[..., None])[..., 0]
+        norms.append(squared(v))
+    return np.stack(np.broadcast_arrays(*norms), axis=-1)
+
+
+def brute_hidden(W, x, h, layer_norm=False):
+    norms = []
+    for t in range(x.shape[-2]):
+        h = (W @ h[..., None])[..., 0] + x[..., t, :]
+        norms.append(squared(h) / x.shape[-1])
+        if layer_norm:
+            h = h - h.mean(axis=-1, keepdims=True)
+            h = h / np.sqrt((np.abs(h) ** 2).mean(axis=-1, keepdims=True) + 1e-5)
+    return np.stack(norms, axis=-1)
+
+
+BATCHES = [
+    ((), (), ()),
+    ((3,), (), ()),
+    ((), (5,), ()),
+    ((), (33,), (33,)),
+    ((2, 1), (1, 6), ()),
+    ((2, 3, 1), (7,), (3, 7)),
+    ((2, 1, 3), (5, 1), ()),
+    ((1,), (4,), (2, 1)),
+    ((0,), (), ()),
+    ((2, 1), (0,), ()),
+]
+
+
+@pytest.mark.parametrize(("w", "x", "h"), BATCHES)
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("fields", [("real", "real"), ("complex", "real"), ("real", "complex")])
+def test_given_batches_against_numpy(w, x, h, n, fields):
+    rng = np.random.default_rng(1)
+    W = normal(rng, (*w, n, n), fields[0])
+    x = normal(rng, (*x, 9, n), fields[1])
+    h = normal(rng, (*h, n), "real")
+    for layer_norm in (False, True):
+        found = rmt.hidden_norms(W, x, h, layer_norm=layer_norm)
+        np.testing.assert_allclose(found, brute_hidden(W, x, h, layer_norm), rtol=1e-10)
+    np.testing.assert_allclose(rmt.power_norms(W, x[..., 0, :], 9), brute_powers(W, x[..., 0, :], 9), rtol=1e-12)
+    assert found.dtype == np.float64
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    n=st.integers(1, 40),
+    sequences=st.integers(1, 12),
+    steps=st.integers(1, 6),
+    field=st.sampled_from(FIELDS),
+    seed=st.integers(0, 2**32),
+)
+def test_shared_matrix_equals_one_by_one(n, sequences, steps, field, seed):
+    rng = np.random.default_rng(seed)
+    W = normal(rng, (n, n), field) / math.sqrt(n)
+    x = normal(rng, (sequences, steps, n), field)
+    together = rmt.hidden_norms(W, x)
+    assert together.shape == (sequences, steps)
+    np.testing.assert_allclose(together, [rmt.hidden_norms(W, one) for one in x], rtol=1e-11)
+    np.testing.assert_allclose(rmt.hidden_norms(W, x, log=True), np.log(together), rtol=1e-12, atol=1e-12)
+
+
+def test_default_start_is_zero_and_layout_does_not_matter():
+    rng = np.random.default_rng(2)
+    W, x = rng.standard_normal((5, 5)), rng.standard_normal((4, 6, 5))
+    expected = rmt.hidden_norms(W, x, np.zeros(5))
+    np.testing.assert_array_equal(rmt.hidden_norms(W, x), expected)
+    np.testing.assert_array_equal(rmt.hidden_norms(np.asfortranarray(W), np.asfortranarray(x)), expected)
+    np.testing.assert_array_equal(rmt.hidden_norms(W[::-1][::-1], x[:, ::-1][:, ::-1]), expected)
+
+
+def test_arguments_are_not_written_to():
+    W, x, h0 = np.full((2, 2), 1e300), np.full((3, 2), 1e300), np.full(2, 1e-300)
+    copies = W.copy(), x.copy(), h0.copy()
+    rmt.hidden_norms(W, x, h0, log=True)
+    rmt.power_norms(W, h0, 3, log=True)
+    for array, copy in zip((W, x, h0), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def log_fraction(value):
+    """Log of a positive Fraction of any size."""
+    shift = value.numerator.bit_length() - value.denominator.bit_length()
+    return math.log(value / Fraction(2) ** shift) + shift * math.log(2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("size", [0, 60, 250])
+def test_logs_against_exact_arithmetic(seed, size):
+    """Entries of wildly different magnitude, where a plain loop overflows or underflows at the second step."""
+    rng = np.random.default_rng(seed)
+    W = rng.standard_normal((2, 2)) * 10.0 ** rng.integers(-size, size + 1)
+    x = rng.standard_normal((12, 2)) * 10.0 ** rng.integers(-size, size + 1, (12, 1))
+    x[rng.random(12) < 0.3] = 0
+    h = v = [Fraction(value) for value in rng.standard_normal(2) * 10.0 ** rng.integers(-size, size + 1)]
+    start = np.array([float(value) for value in h])
+    M = [[Fraction(value) for value in row] for row in W]
+    hidden, powers = [], [log_fraction(v[0] ** 2 + v[1] ** 2)]
+    for u in x:
+        h = [row[0] * h[0] + row[1] * h[1] + Fraction(value) for row, value in zip(M, u, strict=True)]
+        v = [row[0] * v[0] + row[1] * v[1] for row in M]
+        hidden.append(log_fraction((h[0] ** 2 + h[1] ** 2) / 2))
+        powers.append(log_fraction(v[0] ** 2 + v[1] ** 2))
+    np.testing.assert_allclose(rmt.hidden_norms(W, x, start, log=True), hidden, rtol=1e-12, atol=1e-10)
+    np.testing.assert_allclose(rmt.power_norms(W, start, 12, log=True), powers, rtol=1e-12, atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [3.0, 0.01, 1e250, 1e-250])
+def test_log_scale_at_many_steps(scale):
+    steps = 20_000
+    rotation = np.array([[0.6, -0.8], [0.8, 0.6]])
+    logs = rmt.power_norms(scale * rotation, [1, 0], steps, log=True)
+    np.testing.assert_allclose(logs, 2 * np.arange(steps + 1) * math.log(scale), rtol=1e-11, atol=1e-9)
+    # h_t = sum_{k<t} scale^k for the 1 x 1 matrix (scale).
+    logs = rmt.hidden_norms([[scale]], np.ones((steps, 1)), log=True)
+    t = np.arange(1, steps + 1)
+    largest = np.maximum(0, t - 1) * max(math.log(scale), 0)
+    ratio = min(scale, 1 / scale)
+    np.testing.assert_allclose(logs, 2 * (largest + np.log((1 - ratio**t) / (1 - ratio))), rtol=1e-11, atol=1e-11)
+
+
+def test_zero_states():
+    shift = np.diag(np.full(2, 1e200), 1)
+    np.testing.assert_array_equal(rmt.power_norms(shift, [0, 0, 1], 4, log=True)[[0, 3, 4]], [0, -math.inf, -math.inf])
+    np.testing.assert_array_equal(rmt.power_norms(shift, [0, 0, 1], 3), [1, math.inf, math.inf, 0])
+    np.testing.assert_array_equal(rmt.hidden_norms(shift, np.zeros((2, 3)), log=True), [-math.inf] * 2)
+    # After the nilpotent matrix has sent a huge state to zero, a small input must be seen.
+    x = np.zeros((5, 3))
+    x[4, 0] = 1e-200
+    logs = rmt.hidden_norms(shift, x, [0, 0, 1], log=True)
+    np.testing.assert_allclose(logs[[1, 4]], [800 * math.log(10) - math.log(3), -400 * math.log(10) - math.log(3)])
+    assert np.all(logs[2:4] == -math.inf)
+    # Denormal numbers too.
+    np.testing.assert_allclose(rmt.power_norms(np.eye(1), [5e-324], 1, log=True), 2 * math.log(5e-324), rtol=1e-15)
+
+
+def test_plain_norms_are_exact_powers_of_two():
+    norms = rmt.power_norms([[2.0**40]], [3.0], 12)
+    np.testing.assert_array_equal(norms, np.ldexp(9.0, 80 * np.arange(13)))
+
+
+def test_layer_norm():
+    rng = np.random.default_rng(3)
+    W, x = 1e4 * rng.standard_normal((6, 6)), rng.standard_normal((30, 6))
+    # h is normalised, so W alone sets the size: no growth, and the scale of W drops out of the direction.
+    plain = rmt.hidden_norms(W, 0 * x, x[0], layer_norm=True)
+    assert plain[1:].max() < 6e8 * 6
+    np.testing.assert_allclose(
+        rmt.hidden_norms(1e200 * W, 0 * x, x[0], layer_norm=True, log=True)[1:],
+        np.log(plain)[1:] + 400 * math.log(10),
+        rtol=1e-9,
+    )
+    # A small state is divided by sqrt(eps): log norms fall by log(||W||^2 / eps) per step, without underflow.
+    small = rmt.hidden_norms(1e-9 * np.diag([1.0, -1.0]), np.zeros((100, 2)), [1, -1], layer_norm=True, log=True)
+    # x -> -x under diag(1, -1) leaves no spread, so the second state is zero: (1e-9, 1e-9) has LN zero.
+    assert small[1] == -math.inf
+    swap = 1e-9 * np.array([[0.0, 1.0], [1.0, 0.0]])
+    small = rmt.hidden_norms(swap, np.zeros((100, 2)), [1, -1], layer_norm=True, log=True)
+    np.testing.assert_allclose(np.diff(small), math.log(1e-18 / 1e-5), rtol=1e-9)
+
+
+BAD_GIVEN = [
+    (lambda: rmt.power_norms(np.ones((2, 3)), np.ones(3), 2), r"\(\.\.\., n, n\).*\(2, 3\)"),
+    (lambda: rmt.power_norms(np.eye(2), np.ones(3), 2), r"v must have 2 .*\(3,\)"),
+    (lambda: rmt.power_norms(np.eye(2), 1.0, 2), r"v must have 2 .*\(\)"),
+    (lambda: rmt.power_norms(np.eye(2), [1, math.nan], 2), "v must be finite"),
+    (lambda: rmt.power_norms(np.eye(2) * math.inf, [1, 1], 2), "W must be finite"),
+    (lambda: rmt.power_norms(np.eye(2), [1, 1], 0), "steps must be an integer >= 1"),
+    (lambda: rmt.power_norms(np.ones((3, 2, 2)), np.ones((4, 2)), 2), r"broadcast.*\(3,\).*\(4,\)"),
+    (lambda: rmt.hidden_norms(np.eye(2), np.ones(2)), r"x must have shape \(\.\.\., steps, 2\).*\(2,\)"),
+    (lambda: rmt.hidden_norms(np.eye(2), np.ones((0, 2))), r"steps >= 1.*\(0, 2\)"),
+    (lambda: rmt.hidden_norms(np.eye(2), np.ones((3, 2)), np.ones(3)), r"h0 must have 2 .*\(3,\)"),
+    (lambda: rmt.hidden_norms(np.eye(2), np.ones((5, 3, 2)), np.ones((4, 2))), r"broadcast.*\(5,\).*\(4,\)"),
+    (lambda: rmt.hidden_norms(np.eye(2), [["a", "b"]]), "x must be a numeric array"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_GIVEN)
+def test_bad_input_of_given(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+# Sampled from an ensemble
+
+
+def simulate(n, steps, field, samples, seed, scale=1.0):
+    """Hidden and power norms of dense matrices, in plain NumPy."""
+    rng = np.random.default_rng(seed)
+    hidden, powers = np.empty((samples, steps)), np.empty((samples, steps + 1))
+    for first in range(0, samples, 100):
+        part = slice(first, min(first + 100, samples))
+        count = part.stop - part.start
+        W = scale * normal(rng, (count, n, n), field) / math.sqrt(n)
+        hidden[part] = brute_hidden(W, normal(rng, (count, steps, n), field), np.zeros((count, n)))
+        v = normal(rng, (count, n), field)
+        powers[part] = brute_powers(W, v / np.sqrt(squared(v))[:, None], steps)
+    return hidden, powers
+
+
+def reveal(n, steps, field, rng, scale=1.0):
+    """||h_t||^2 / n of one sample: an orthonormal basis of everything seen, and W on all that it has met."""
+    parts = 2 if field == "complex" else 1
+    size = min(n, 2 * steps)
+    seen = 0
+    met, images = np.zeros((0, size)), np.zeros((0, size))
+
+    def gaussian():
+        """A fresh standard Gaussian vector: one coordinate for each direction seen, and one new direction."""
+        nonlocal seen
+        vector = np.zeros(size, complex if field == "complex" else float)
+        vector[:seen] = normal(rng, seen, field)
+        if seen < n:
+            vector[seen] = math.sqrt(rng.chisquare(parts * (n - seen)) / parts)
+            seen += 1
+        return vector
+
+    h, norms = np.zeros(size), []
+    for _ in range(steps):
+        known = met.conj() @ h
+        new = h - known @ met
+        image = known @ images
+        length = np.linalg.norm(new)
+        if length > 1e-9 * np.linalg.norm(h):
+            fresh = scale / math.sqrt(n) * gaussian()
+            met, images = np.vstack([met, new / length]), np.vstack([images, fresh])
+            image = image + length * fresh
+        h = image + gaussian()
+        norms.append(squared(h) / n)
+    return np.array(norms)
+
+
+def check_same_paths(first, second):
+    """Two samples of positive paths agree in law: at single times, in ratios, and in the whole."""
+    first, second = np.log(first), np.log(second)
+    steps = first.shape[1]
+    times = sorted({0, 1, 2, steps // 4, steps // 2, 3 * steps // 4, steps - 2, steps - 1})
+    for t in times:
+        if first[:, t].std() > 1e-9:
+            oracles.check_same_law(first[:, t], second[:, t])
+    for early, late in [(0, 1), (1, 2), (steps // 4, steps // 2), (steps // 2, steps - 1), (steps - 2, steps - 1)]:
+        oracles.check_same_law(first[:, late] - first[:, early], second[:, late] - second[:, early])
+        oracles.check_same_law(first[:, late] + first[:, early], second[:, late] + second[:, early])
+    oracles.check_same_law(first.sum(axis=1), second.sum(axis=1))
+    curvature = np.abs(np.diff(first, 2, axis=1)).sum(axis=1), np.abs(np.diff(second, 2, axis=1)).sum(axis=1)
+    oracles.check_same_law(*curvature)
+
+
+SIZES = [(64, 32, 2000), (16, 40, 3000), (256, 64, 300), (4, 12, 4000), (1, 5, 4000), (2, 9, 4000)]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(("n", "steps", "samples"), SIZES)
+def test_lazy_against_dense(n, steps, samples, field):
+    hidden, powers = simulate(n, steps, field, samples, seed=4)
+    ensemble = rmt.Ginibre(n, field)
+    check_same_paths(rmt.sample_hidden_norms(ensemble, steps, samples, method="lazy", rng=5), hidden)
+    check_same_paths(rmt.sample_power_norms(ensemble, steps, samples, method="lazy", rng=6), powers)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("scale", [0.01, 0.5, 2.0])
+def test_lazy_scale(field, scale):
+    hidden, powers = simulate(8, 20, field, 3000, seed=7, scale=scale)
+    ensemble = rmt.Ginibre(8, field, scale)
+    check_same_paths(rmt.sample_hidden_norms(ensemble, 20, 3000, method="lazy", rng=8), hidden)
+    check_same_paths(rmt.sample_power_norms(ensemble, 20, 3000, method="lazy", rng=9), powers)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(("n", "steps", "samples"), [(10**9, 12, 1000), (4, 12, 1000), (16, 40, 400)])
+def test_lazy_against_plain_reveal(n, steps, samples, field):
+    rng = np.random.default_rng(10)
+    revealed = np.array([reveal(n, steps, field, rng) for _ in range(samples)])
+    found = rmt.sample_hidden_norms(rmt.Ginibre(n, field), steps, 4 * samples, method="lazy", rng=11)
+    check_same_paths(found, revealed)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("n", [9, 100, 10_000])
+def test_lazy_means_are_exact(field, n):
+    steps = int((1.5 if field == "real" else 2) * math.sqrt(n)) if n < 10_000 else 32
+    ensemble = rmt.Ginibre(n, field, 1.1)
+    hidden = rmt.sample_hidden_norms(ensemble, steps, 10_000, rng=12)
+    oracles.check_mean(hidden, [mean_hidden_norm(t, n, field, 1.1) for t in range(1, steps + 1)])
+    powers = rmt.sample_power_norms(ensemble, steps, 10_000, rng=13)
+    oracles.check_mean(powers, [mean_power_norm(k, n, field, 1.1) for k in range(steps + 1)])
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("n", [1, 3, 30])
+def test_independent_product(field, n):
+    ensemble = rmt.IndependentProduct(n, field, 0.9)
+    for sample in (rmt.sample_hidden_norms, rmt.sample_power_norms):
+        lazy = sample(ensemble, 10, 2000, rng=14)
+        np.testing.assert_array_equal(lazy, sample(ensemble, 10, 2000, method="lazy", rng=14))
+        check_same_paths(lazy, sample(ensemble, 10, 2000, method="dense", rng=15))
+    powers = rmt.sample_power_norms(rmt.IndependentProduct(n, field), 3, 20_000, rng=16)
+    oracles.check_mean(powers, np.ones(4))
+    # By hand, with a fresh matrix at every step.
+    rng = np.random.default_rng(17)
+    h, path = np.zeros((2000, n)), []
+    for _ in range(10):
+        W = 0.9 * normal(rng, (2000, n, n), field) / math.sqrt(n)
+        h = (W @ h[..., None])[..., 0] + normal(rng, (2000, n), field)
+        path.append(squared(h) / n)
+    check_same_paths(rmt.sample_hidden_norms(ensemble, 10, 2000, rng=18), np.stack(path, axis=-1))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_dense_is_the_recurrence_of_its_matrix(field):
+    hidden, powers = simulate(12, 10, field, 2000, seed=19)
+    ensemble = rmt.Ginibre(12, field)
+    check_same_paths(rmt.sample_hidden_norms(ensemble, 10, 2000, method="dense", rng=20), hidden)
+    check_same_paths(rmt.sample_power_norms(ensemble, 10, 2000, method="dense", rng=21), powers)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_haar_keeps_norms(field):
+    np.testing.assert_allclose(rmt.sample_power_norms(rmt.Haar(5, field), 30, 4, rng=22), 1, rtol=1e-12)
+    hidden = rmt.sample_hidden_norms(rmt.Haar(5, field), 6, 4000, rng=23)
+    oracles.check_mean(hidden, np.arange(1, 7))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_diagonal(field):
+    ensemble = rmt.Diagonal(50, "uniform_disc", field)
+    t = np.arange(1, 21)
+    oracles.check_mean(rmt.sample_hidden_norms(ensemble, 20, 4000, rng=24), np.cumsum(1 / t))
+    oracles.check_mean(rmt.sample_power_norms(ensemble, 20, 4000, rng=25), 1 / np.arange(1, 22))
+    # Elementwise and as a matrix product: the draws of the inputs are those of one stream.
+    constant = rmt.Diagonal(6, "ring", r_min=0.5, r_max=0.5, max_phase=1e-12)
+    found = rmt.sample_hidden_norms(constant, 8, 1, inputs=lambda steps, n, rng: np.ones((steps, n)), rng=26)
+    np.testing.assert_allclose(found[0], (2 * (1 - 0.5 ** np.arange(1, 9))) ** 2, rtol=1e-9)
+    # Never n x n: this matrix would take 640 GB.
+    assert np.all(rmt.sample_hidden_norms(rmt.Diagonal(200_000), 2, 1, rng=27) > 0)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_structured_inputs_and_signal(field):
+    n, steps = 6, 8
+    ensemble = rmt.Ginibre(n, field, 0.8)
+    seen = []
+
+    def inputs(steps, n, rng):
+        seen.append(rng.standard_normal((steps, n)))
+        return seen[-1]
+
+    signal = np.arange(steps * n).reshape(steps, n)
+    first = rmt.sample_hidden_norms(ensemble, steps, 1, inputs=inputs, rng=28)
+    both = rmt.sample_hidden_norms(ensemble, steps, 1, inputs=inputs, signal=signal, rng=28)
+    np.testing.assert_array_equal(seen[0], seen[1])
+    summed = rmt.sample_hidden_norms(ensemble, steps, 1, inputs=lambda *_: seen[0] + signal, rng=28)
+    # The last callable draws nothing, so the matrix comes from the start of the stream: laws agree, not bits.
+    assert first.shape == both.shape == summed.shape == (1, steps)
+    assert not np.array_equal(first, both)
+    # Given inputs and a deterministic matrix by way of a tiny scale: h_t = x_t.
+    tiny = rmt.Ginibre(n, field, 1e-12)
+    found = rmt.sample_hidden_norms(tiny, steps, 1, inputs=lambda *_: signal, signal=1j * signal, rng=29)
+    np.testing.assert_allclose(found[0], 2 * squared(signal) / n, rtol=1e-9)
+    # A signal adds to Gaussian inputs: E ||h_1||^2 / n = 1 + ||signal_1||^2 / n.
+    found = rmt.sample_hidden_norms(ensemble, 2, 4000, signal=np.full((2, n), 2.0), rng=30)
+    oracles.check_mean(found, [5, 5 + 0.64 * 5])
+
+
+def test_log_scale_of_samples():
+    steps = 20_000
+    for scale in (3.0, 0.01, 1e200, 1e-200):
+        for field in FIELDS:
+            logs = rmt.sample_power_norms(rmt.IndependentProduct(10, field, scale), steps, 2, log=True, rng=31)
+            half = 10 / (2 if field == "real" else 1)
+            mean = 2 * math.log(scale) + special.digamma(half) - math.log(half)
+            spread = math.sqrt(special.polygamma(1, half) * steps)
+            assert np.all(np.abs(logs[:, -1] - steps * mean) < oracles.MAX_Z * spread)
+            assert np.isfinite(logs).all()
+    for ensemble in (rmt.Ginibre(4, "real", 3.0), rmt.Ginibre(4, "complex", 0.01), rmt.Diagonal(4, r_max=3.0)):
+        for sample in (rmt.sample_hidden_norms, rmt.sample_power_norms):
+            logs = sample(ensemble, steps, 2, log=True, rng=32)
+            assert np.isfinite(logs).all()
+    assert np.all(np.isinf(rmt.sample_power_norms(rmt.Ginibre(4, scale=3.0), steps, 2, rng=33)[:, -1]))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_lazy_growth_far_beyond_n(field):
+    """Where W is known along all that comes, rounding must not leak in: compare growth rates with dense matrices."""
+    ensemble = rmt.Ginibre(6, field, 3.0)
+    lazy = rmt.sample_hidden_norms(ensemble, 400, 500, method="lazy", log=True, rng=34)
+    dense = rmt.sample_hidden_norms(ensemble, 400, 500, method="dense", log=True, rng=35)
+    for t in (20, 100, 399):
+        oracles.check_same_law(lazy[:, t], dense[:, t])
+    oracles.check_same_law(lazy[:, 399] - lazy[:, 300], dense[:, 399] - dense[:, 300])
+    roughness = [np.abs(np.diff(logs[:, 200:], 3)).sum(axis=1) for logs in (lazy, dense)]
+    oracles.check_same_law(*roughness)
+
+
+def test_lazy_extreme_scales():
+    for field in FIELDS:
+        big = rmt.sample_hidden_norms(rmt.Ginibre(8, field, 1e200), 5, 20, method="lazy", log=True, rng=36)
+        assert np.isfinite(big).all()
+        one = rmt.sample_hidden_norms(rmt.Ginibre(8, field, 1e3), 5, 20, method="lazy", log=True, rng=36)
+        np.testing.assert_allclose(big - one, 2 * 197 * math.log(10) * np.arange(5) * np.ones((20, 1)), atol=0.2)
+        for ensemble in (rmt.Ginibre(8, field, 1e-200), rmt.IndependentProduct(8, field, 1e-200)):
+            small = rmt.sample_hidden_norms(ensemble, 400, 20, method="lazy", rng=37)
+            oracles.check_mean(small.mean(axis=1), 1.0)
+
+
+def test_auto_takes_the_faster_way():
+    def same(method, ensemble, steps, **options):
+        auto = rmt.sample_hidden_norms(ensemble, steps, 2, rng=38, **options)
+        np.testing.assert_array_equal(
+            auto, rmt.sample_hidden_norms(ensemble, steps, 2, method=method, rng=38, **options)
+        )
+
+    same("lazy", rmt.Ginibre(20), 20)
+    same("dense", rmt.Ginibre(20), 21)
+    same("lazy", rmt.IndependentProduct(20), 50)
+    same("dense", rmt.Ginibre(20), 5, signal=np.ones((5, 20)))
+    same("dense", rmt.Haar(20), 5)
+    lazy = rmt.sample_power_norms(rmt.Ginibre(5), 50, 2, method="lazy", rng=39)
+    np.testing.assert_array_equal(rmt.sample_power_norms(rmt.Ginibre(5), 50, 2, rng=39), lazy)
+
+
+ENSEMBLES = [
+    (rmt.Ginibre(300), "lazy"),
+    (rmt.Ginibre(30, "complex"), "dense"),
+    (rmt.IndependentProduct(7), "lazy"),
+    (rmt.IndependentProduct(7), "dense"),
+    (rmt.Diagonal(9), "dense"),
+    (rmt.IID(12, "rademacher"), "dense"),
+]
+
+
+@pytest.mark.parametrize(("ensemble", "method"), ENSEMBLES)
+def test_bits_depend_on_seed_and_index_only(ensemble, method, monkeypatch):
+    for sample in (rmt.sample_hidden_norms, rmt.sample_power_norms):
+        monkeypatch.setenv("RMT_NUM_THREADS", "1")
+        one = sample(ensemble, 40, 6, method=method, rng=40)
+        monkeypatch.setenv("RMT_NUM_THREADS", "2")
+        np.testing.assert_array_equal(sample(ensemble, 40, 6, method=method, rng=40), one)
+        np.testing.assert_array_equal(sample(ensemble, 40, 3, method=method, rng=40), one[:3])
+        monkeypatch.setattr(sampled, "BLOCK", 7 * ensemble.n)
+        np.testing.assert_array_equal(sample(ensemble, 40, 6, method=method, rng=40), one)
+        monkeypatch.undo()
+        assert not np.array_equal(sample(ensemble, 40, 6, method=method, rng=41), one)
+        assert len(np.unique(one[:, -1])) == 6
+        rng = np.random.default_rng(40)
+        np.testing.assert_array_equal(sample(ensemble, 40, 6, method=method, rng=rng), one)
+        assert not np.array_equal(sample(ensemble, 40, 6, method=method, rng=rng), one)
+
+
+def test_lazy_prefix_of_a_longer_path():
+    """The kernels draw step by step, so a longer path begins with the shorter one, up to the width of blocks."""
+    for kernel in (gram.hidden, gram.power, gram.product_hidden, gram.product_power):
+        for parts in (1, 2):
+            paths = []
+            for steps in (10, 23):
+                squares, exponents = np.empty(steps), np.empty(steps, np.int64)
+                kernel(np.random.default_rng(42), 50, parts, 1.0, squares, exponents)
+                paths.append(np.ldexp(squares, 2 * exponents)[:10])
+            np.testing.assert_allclose(paths[0], paths[1], rtol=1e-10)
+
+
+BAD_SAMPLED = [
+    (lambda: rmt.sample_hidden_norms(np.eye(3), 2, 2), "ensemble must be an rmt ensemble"),
+    (lambda: rmt.sample_power_norms("Ginibre", 2, 2), "ensemble must be an rmt ensemble.*'Ginibre'"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 0, 2), "steps must be an integer >= 1"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 0), "size must be an integer >= 1"),
+    (lambda: rmt.sample_power_norms(rmt.Ginibre(3), 2.5, 2), "steps must be an integer >= 1, got 2.5"),
+    (lambda: rmt.sample_power_norms(rmt.Ginibre(3), 2, True), "size must be an integer >= 1, got True"),
+    (lambda: rmt.sample_power_norms(rmt.Ginibre(3), 2, 2, method="fast"), "method must be one of 'auto'"),
+    (lambda: rmt.sample_power_norms(rmt.Haar(3), 2, 2, method="lazy"), "'lazy' fits Ginibre.*Haar.*'dense'"),
+    (lambda: rmt.sample_hidden_norms(rmt.IID(3), 2, 2, method="lazy"), "'lazy' fits Ginibre.*IID.*'dense'"),
+    (
+        lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, method="lazy", signal=np.ones((2, 3))),
+        "'lazy' fits Ginibre.*no signal.*other inputs.*'dense'",
+    ),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, inputs="normal"), "inputs must be 'gaussian'.*'normal'"),
+    (
+        lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, inputs=lambda steps, n, rng: np.ones((n, steps))),
+        r"result of inputs must have shape \(steps, n\) = \(2, 3\), got shape \(3, 2\)",
+    ),
+    (
+        lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, inputs=lambda *_: np.full((2, 3), math.nan)),
+        "result of inputs must be finite",
+    ),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, signal=np.ones(3)), r"signal must have shape.*\(3,\)"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, rng="seed"), "rng must be"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_SAMPLED)
+def test_bad_input_of_sampled(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
