@@ -63,6 +63,20 @@ def test_glorot_family_is_ginibre():
     assert np.allclose(rmt.halved_glorot(7).draw(rng=0), rmt.glorot(7).draw(rng=0) / 2)
 
 
+@pytest.mark.parametrize(
+    ("n", "options", "gain"),
+    [(192, {}, 0.93596108), (192, {"rule": "paper"}, 0.81744940), (64, {"n_std": 0}, 1 / 1.056801573768)],
+)
+def test_rescaled_glorot_has_the_scale_of_its_gain(n, options, gain):
+    assert rmt.rescaled_glorot(n, **options).scale == pytest.approx(gain, rel=1e-8)
+
+
+def test_rescaled_glorot_exceeds_radius_one_with_probability_alpha():
+    ensemble = rmt.rescaled_glorot(20, alpha=0.3)
+    radii = rmt.sample_spectral_radius(ensemble, 2000, method="dense", rng=0)
+    oracles.check_proportion((radii > 1).sum(), len(radii), 0.3)
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 7])
 def test_unitary_traces(k):
     n = 5

@@ -12,6 +12,7 @@ from scipy import integrate, stats
 import rmt
 from rmt.checks import InputError
 from rmt.ensembles.base import Ensemble
+from rmt.laws.gumbel import rescaled_gain
 
 N = 5
 TRUNCATED_STD = 0.87962566103423978  # of a standard normal between -2 and 2
@@ -36,6 +37,8 @@ TABLE = [
     Row(rmt.glorot(N, "complex"), 1 / N, 2),
     Row(rmt.halved_glorot(N), 1 / (4 * N), 3),
     Row(rmt.halved_variance_glorot(N), 1 / (2 * N), 3),
+    Row(rmt.rescaled_glorot(N), rescaled_gain(N) ** 2 / N, 3),
+    Row(rmt.rescaled_glorot(N, "complex", alpha=0.1), rescaled_gain(N, "complex", alpha=0.1) ** 2 / N, 2),
     Row(rmt.truncated_glorot(N), TRUNCATED_STD**2 / N, TRUNCATED_KURTOSIS),
     Row(rmt.truncated_glorot(N, corrected=True), 1 / N, TRUNCATED_KURTOSIS),
     Row(rmt.IID(N, scale=2.0), 4 / N, 3),
@@ -57,6 +60,7 @@ TABLE = [
     Row(rmt.Diagonal(N, "ring", "real", r_min=0.5)),
     Row(rmt.Diagonal(N, "glorot")),
     Row(rmt.Diagonal(N, "glorot", "real")),
+    Row(rmt.Diagonal(N, "rescaled_glorot")),
     Row(rmt.StateSpace(rmt.glorot(N), step=0.1, shift=-1.0)),
     Row(rmt.StateSpace(rmt.glorot(N, "complex"), step=0.3, method="zoh")),
     Row(rmt.StateSpace(rmt.IID(N, "uniform"), step=1e-3, shift=2.0, method="euler")),
@@ -172,6 +176,8 @@ BAD = [
     (lambda: rmt.Ginibre(3, scale=0), "scale must"),
     (lambda: rmt.Ginibre(3, scale=math.nan), "scale must"),
     (lambda: rmt.glorot(-1), "n must"),
+    (lambda: rmt.rescaled_glorot(100, rule="paper"), "164"),
+    (lambda: rmt.rescaled_glorot(200, rule="paper", alpha=0.1), "alpha"),
     (lambda: rmt.truncated_glorot(3, bound=-2), "bound must"),
     (lambda: rmt.truncated_glorot(3, bound=math.inf), "bound must"),
     (lambda: rmt.IID(3, "cauchy"), "entry must"),

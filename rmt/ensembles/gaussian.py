@@ -11,6 +11,7 @@ from numpy.random import Generator
 
 from rmt import checks
 from rmt.ensembles.base import Ensemble
+from rmt.laws.gumbel import rescaled_gain
 
 
 def standard_gaussian(rng: Generator, shape: tuple[int, ...], field: str) -> np.ndarray:
@@ -187,6 +188,4 @@ def rescaled_glorot(n: int, field: str = "real", **gain_options: Any) -> Ginibre
     >>> round(rmt.rescaled_glorot(192, rule="paper").scale, 6)
     0.817449
     """
-    from rmt.laws.gumbel import rescaled_gain
-
     return Ginibre(n, field, rescaled_gain(n, field, **gain_options))

@@ -82,9 +82,7 @@ class IID(Ensemble):
         if entry == "truncated_normal":
             bound = checks.real("bound", 2.0 if bound is None else bound, at_least=MIN_BOUND)
         elif bound is not None:
-            raise checks.InputError(
-                f"bound applies to entry 'truncated_normal' only, got {bound!r} with {entry!r}"
-            )
+            raise checks.InputError(f"bound applies to entry 'truncated_normal' only, got {bound!r} with {entry!r}")
         self._canonical(
             n=checks.integer("n", self.n),
             field=checks.field(self.field),
