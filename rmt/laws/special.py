@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 # stirling_error at s = 0..15; the entry at 0 is a convention.
@@ -36,13 +37,14 @@ def log1p_minus(e: np.ndarray) -> np.ndarray:
         return np.where(v * v < 0.01, v * (2 * w * tail - e), np.log1p(e) - e)
 
 
-def log_poisson(s: np.ndarray, x: np.ndarray) -> np.ndarray:
+def log_poisson(s: ArrayLike, x: ArrayLike) -> np.ndarray:
     """Return log(e^{-x} x^s / s!) for integers s >= 0 and x > 0, in Loader's saddle-point form."""
+    s, x = np.asarray(s), np.asarray(x, dtype=float)
     positive = np.maximum(s, 1)
     log_weight = (
         positive * log1p_minus((x - positive) / positive) - stirling_error(positive) - np.log(2 * np.pi * positive) / 2
     )
-    return np.where(np.asarray(s) == 0, -np.asarray(x, dtype=float), log_weight)
+    return np.where(s == 0, -x, log_weight)
 
 
 def gamma_ratio(j: np.ndarray) -> np.ndarray:
@@ -63,10 +65,10 @@ def _temme_coefficients(terms: int) -> np.ndarray:
     # mu(eta) = sum a_i eta^i solves mu mu' = eta (1 + mu), where eta^2/2 = mu - log(1 + mu).
     a = [Fraction(0), Fraction(1), Fraction(1, 3)]
     for k in range(3, count + 2):
-        a.append(a[k - 1] / (k + 1) - sum(a[i] * a[k + 1 - i] for i in range(2, k)) / 2)
+        a.append(a[k - 1] / (k + 1) - sum((a[i] * a[k + 1 - i] for i in range(2, k)), Fraction(0)) / 2)
     inverse = [Fraction(1)]  # eta / mu
     for k in range(1, count):
-        inverse.append(-sum(a[i + 1] * inverse[k - i] for i in range(1, k + 1)))
+        inverse.append(-sum((a[i + 1] * inverse[k - i] for i in range(1, k + 1)), Fraction(0)))
     rows = [inverse[1:]]  # c_0 = 1/mu - 1/eta
     for stirling in (-Fraction(1, 12), Fraction(1, 288)):
         # c_k = c_{k-1}'/eta + (-1)^k g_k/mu, in which the terms in 1/eta cancel.
@@ -95,7 +97,7 @@ def _log_gamma_cdf_uniform(a: np.ndarray, difference: np.ndarray) -> np.ndarray:
     return np.where(mu > 0, np.log1p(-np.exp(np.minimum(log_tail, -1e-300))), log_tail)
 
 
-def log_gamma_cdf(a: np.ndarray, x: np.ndarray, difference: np.ndarray | None = None) -> np.ndarray:
+def log_gamma_cdf(a: ArrayLike, x: ArrayLike, difference: ArrayLike | None = None) -> np.ndarray:
     """Return log P(a, x), P the regularised lower incomplete gamma function, to full relative accuracy at both ends.
 
     That is the log of the probability that a Gamma(a, 1) variable stays below x. SciPy stops short of convergence in
