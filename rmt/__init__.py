@@ -8,22 +8,18 @@ Start with ``rmt.SpectralRadiusLaw(n)``, the exact law of the spectral radius of
 
 # Each block below belongs to one floor of the house (docs/architecture.md).
 
+# isort: off
+
 # laws
-from rmt.laws.gumbel import GumbelLimit, gamma_n, rescaled_gain
-from rmt.laws.radius import SpectralRadiusLaw
 from rmt.laws.density import expected_real_eigenvalues, modulus_density
+from rmt.laws.gumbel import GumbelLimit, gamma_n, rescaled_gain
 from rmt.laws.moments import log_mean_hidden_norm, log_mean_power_norm, mean_hidden_norm, mean_power_norm
+from rmt.laws.radius import SpectralRadiusLaw
 
 # ensembles
 from rmt.ensembles.base import Ensemble
 from rmt.ensembles.diagonal import Diagonal
-from rmt.ensembles.gaussian import (
-    Ginibre,
-    glorot,
-    halved_glorot,
-    halved_variance_glorot,
-    rescaled_glorot,
-)
+from rmt.ensembles.gaussian import Ginibre, glorot, halved_glorot, halved_variance_glorot, rescaled_glorot
 from rmt.ensembles.haar import Haar
 from rmt.ensembles.iid import IID, truncated_glorot
 from rmt.ensembles.product import IndependentProduct
@@ -38,6 +34,47 @@ from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
 from rmt.spectra.sampled import sample_eigenvalues, sample_spectral_radius
 
 # campaigns
-from rmt import campaign as campaign
+from rmt import campaign, checks
+
+# isort: on
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Diagonal",
+    "Ensemble",
+    "Ginibre",
+    "GumbelFit",
+    "GumbelLimit",
+    "Haar",
+    "IID",
+    "IndependentProduct",
+    "RadiusResult",
+    "SpectralRadiusLaw",
+    "StateSpace",
+    "campaign",
+    "checks",
+    "expected_real_eigenvalues",
+    "fit_gumbel",
+    "gamma_n",
+    "glorot",
+    "gumbel_distance",
+    "halved_glorot",
+    "halved_variance_glorot",
+    "hidden_norms",
+    "log_mean_hidden_norm",
+    "log_mean_power_norm",
+    "mean_hidden_norm",
+    "mean_power_norm",
+    "modulus_density",
+    "power_norms",
+    "rescaled_gain",
+    "rescaled_glorot",
+    "sample_eigenvalues",
+    "sample_hidden_norms",
+    "sample_power_norms",
+    "sample_spectral_radius",
+    "spectral_abscissa",
+    "spectral_radius",
+    "truncated_glorot",
+]

@@ -12,6 +12,7 @@ from rmt import checks
 from rmt.laws import radius_complex, radius_real
 from rmt.laws.interpolant import Interpolant, find_level, interpolate
 from rmt.laws.law import Law
+from rmt.parallel import one_blas_thread
 
 LARGEST_N = {"real": 65_536, "complex": 10**12}
 
@@ -50,8 +51,9 @@ class _Tables:
     def core(self) -> Interpolant:
         """From F = 1e-30 to 1 - F = 1e-17: to 2e-13 in F, and to 1e-11 relative in 1 - F and in log F."""
         start = math.log(self.n) / 2 if self.logarithmic else 0.0
-        low = find_level(self.direct, _LOW, start, 0.5)
-        high = find_level(self.direct, _HIGH, max(low, start), 0.5)
+        with one_blas_thread():
+            low = find_level(self.direct, _LOW, start, 0.5)
+            high = find_level(self.direct, _HIGH, max(low, start), 0.5)
 
         def error(values: np.ndarray, exact: np.ndarray) -> np.ndarray:
             difference = np.abs(values - exact)
@@ -62,13 +64,15 @@ class _Tables:
     @cached_property
     def below(self) -> Interpolant:
         """From F = 1e-100 to the lower end of the core: to 1e-8 relative in log F."""
-        low = find_level(self.direct, _FLOOR, self.core.low, 0.5)
+        with one_blas_thread():
+            low = find_level(self.direct, _FLOOR, self.core.low, 0.5)
         return interpolate(self.direct, low, self.core.low, lambda values, exact: np.abs(values - exact) / 1e-8)
 
     @cached_property
     def above(self) -> Interpolant:
         """From the upper end of the core to 1 - F = 1e-300: to 2e-11 relative in 1 - F."""
-        high = find_level(self.direct, _CEILING, self.core.high, 2.0)
+        with one_blas_thread():
+            high = find_level(self.direct, _CEILING, self.core.high, 2.0)
         return interpolate(self.direct, self.core.high, high, lambda values, exact: np.abs(values - exact) / 2e-11)
 
     def evaluate(self, y: np.ndarray, slope: bool = False) -> np.ndarray:
