@@ -41,13 +41,13 @@ from rmt import campaign, checks
 __version__ = "0.1.0"
 
 __all__ = [
+    "IID",
     "Diagonal",
     "Ensemble",
     "Ginibre",
     "GumbelFit",
     "GumbelLimit",
     "Haar",
-    "IID",
     "IndependentProduct",
     "RadiusResult",
     "SpectralRadiusLaw",
