@@ -66,6 +66,9 @@ def save_figure(fig: Figure, stem: str | Path) -> list[Path]:
     paths = []
     # Fonts are looked up while a figure is drawn, so the style must hold here too.
     with paper_style():
+        # The layout is solved once and kept: it takes half of the time, and the three files agree.
+        fig.draw_without_rendering()
+        fig.set_layout_engine("none")
         for suffix, metadata in no_date.items():
             path = stem.with_name(f"{stem.name}.{suffix}")
             fig.savefig(path, metadata=metadata)

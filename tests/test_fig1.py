@@ -30,17 +30,13 @@ def fig1(monkeypatch):
     return module
 
 
-def draws(fig1, options, matrices=40, paths=12):
+def draws(fig1, options, matrices=20, paths=12):
     rng = np.random.default_rng(0)
     data = {}
     for ensemble in fig1.ensembles(options).values():
         data[fig1.eigenvalues(ensemble)] = rmt.sample_eigenvalues(ensemble, matrices, rng=rng)
-        data[fig1.power_norms(ensemble)] = rmt.sample_power_norms(
-            ensemble, fig1.STEPS, paths, log=True, rng=rng
-        )
-        data[fig1.hidden_norms(ensemble)] = rmt.sample_hidden_norms(
-            ensemble, fig1.STEPS, paths, log=True, rng=rng
-        )
+        data[fig1.power_norms(ensemble)] = rmt.sample_power_norms(ensemble, fig1.STEPS, paths, log=True, rng=rng)
+        data[fig1.hidden_norms(ensemble)] = rmt.sample_hidden_norms(ensemble, fig1.STEPS, paths, log=True, rng=rng)
     return data
 
 
@@ -53,9 +49,7 @@ def test_cells_and_counts_are_those_of_the_paper():
     for cell in cells:
         n, count = cell.ensemble.n, fig1.experiment.samples(cell, False)
         smallest = (
-            {64: 2000, 256: 1000, 1024: 100}
-            if cell.statistic == "eigenvalues"
-            else {64: 200, 256: 200, 1024: 48}
+            {64: 2000, 256: 1000, 1024: 100} if cell.statistic == "eigenvalues" else {64: 200, 256: 200, 1024: 48}
         )
         assert count >= smallest[n]
         assert 2 <= fig1.experiment.samples(cell, True) < count
@@ -87,7 +81,7 @@ def test_table(fig1, tmp_path):
     assert list(table.ensemble) == ["Glorot"] * 2 + ["Rescaled Glorot"] * 2
     assert list(table.n) == [64, 256] * 2
     assert set(table.method) == {"dense eigenvalues"}
-    assert list(table.matrices) == [40] * 4
+    assert list(table.matrices) == [20] * 4
     for line, ensemble in zip(table.itertuples(), fig1.ensembles(options).values(), strict=True):
         radii = np.abs(data[fig1.eigenvalues(ensemble)]).max(axis=1)
         law = rmt.SpectralRadiusLaw(ensemble.n, "real", ensemble.scale)
@@ -108,9 +102,7 @@ def test_table(fig1, tmp_path):
             assert np.isnan(line.p_gumbel)
             assert np.isnan(line.ks_limit)
         else:
-            assert line.p_gumbel == pytest.approx(
-                rmt.GumbelLimit(256, "real", ensemble.scale).sf(1.0), rel=1e-12
-            )
+            assert line.p_gumbel == pytest.approx(rmt.GumbelLimit(256, "real", ensemble.scale).sf(1.0), rel=1e-12)
     text = (tmp_path / "radius.csv").read_text(encoding="utf-8")
     assert text.count("undefined") == 4
     assert "dense eigenvalues" in (tmp_path / "radius.md").read_text(encoding="utf-8")
@@ -124,10 +116,10 @@ def test_standard_error_of_the_standard_deviation(fig1):
     radii = rmt.SpectralRadiusLaw(64).rvs((400, 200), rng=0)
     rows = [
         fig1.radius_row("Glorot", ensemble, {fig1.eigenvalues(ensemble): x[:, None]}, {"rule": "exact"})
-        for x in radii[:40]
+        for x in radii[:15]
     ]
     spread = radii.std(axis=1, ddof=1).std(ddof=1)
-    assert np.mean([row["sd_mc_se"] for row in rows]) == pytest.approx(spread, rel=0.15)
+    assert np.mean([row["sd_mc_se"] for row in rows]) == pytest.approx(spread, rel=0.2)
 
 
 def test_all_matrices_unstable_still_leaves_an_error(fig1):
@@ -138,9 +130,8 @@ def test_all_matrices_unstable_still_leaves_an_error(fig1):
     assert 0.01 < row["p_mc_se"] < 0.03
 
 
-@pytest.mark.parametrize(("field", "rule"), [("complex", "exact"), ("real", "paper")])
-def test_files_are_the_same_each_time(fig1, tmp_path, field, rule):
-    options = {"field": field, "rule": rule}
+def test_files_are_the_same_each_time(fig1, tmp_path):
+    options = {"field": "complex", "rule": "exact"}
     data = draws(fig1, options, matrices=6, paths=4)
     contents = []
     for name in "ab":

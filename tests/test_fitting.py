@@ -106,7 +106,7 @@ def test_two_samples_cannot_reject(method):
 @pytest.mark.parametrize(
     ("method", "n", "repeats"),
     [
-        ("mle", 20, 100),
+        ("mle", 20, 60),
         *(pytest.param(method, n, 1000, marks=pytest.mark.heavy) for method in METHODS for n in (5, 100)),
     ],
 )
