@@ -95,9 +95,7 @@ def _dispatch(arguments: list[str], resume: str) -> int:
         _print("usage: rmt [--version] COMMAND ...\n\n" + MAIN_HELP + "\n" + STATUSES.rstrip())
         return DONE
     if arguments[0] not in commands:
-        raise checks.InputError(
-            f"{arguments[0]!r} is no command; commands: {', '.join(commands)} (see `rmt --help`)"
-        )
+        raise checks.InputError(f"{arguments[0]!r} is no command; commands: {', '.join(commands)} (see `rmt --help`)")
     try:
         return commands[arguments[0]](arguments[1:], resume)
     except SystemExit as leave:  # argparse, after printing the help
@@ -113,9 +111,7 @@ def _run(arguments: list[str], resume: str) -> int:
 
     parser = _run_parser()
     asks_for_help = any(argument in ("-h", "--help") for argument in arguments)
-    first = _run_parser(add_help=False).parse_known_args([a for a in arguments if a not in ("-h", "--help")])[
-        0
-    ]
+    first = _run_parser(add_help=False).parse_known_args([a for a in arguments if a not in ("-h", "--help")])[0]
     if first.file is None:
         if asks_for_help:
             parser.parse_args(["--help"])
@@ -166,9 +162,7 @@ def _run_parser(*, add_help: bool = True) -> _Parser:
     parser.add_argument("file", nargs="?", metavar="FILE", help="a Python file that defines `experiment`")
     parser.add_argument("--out", metavar="DIR", help="directory of all results; made if absent")
     parser.add_argument("--quick", action="store_true", help="few samples: for a first look")
-    parser.add_argument(
-        "--seed", type=_number, default=0, metavar="S", help="root seed, an integer; default 0"
-    )
+    parser.add_argument("--seed", type=_number, default=0, metavar="S", help="root seed, an integer; default 0")
     return parser
 
 
@@ -266,12 +260,8 @@ def _gain(arguments: list[str], resume: str) -> int:
     _add_matrix_arguments(parser)
     parser.add_argument("--rule", choices=("exact", "gumbel", "paper"), default="exact", help="default exact")
     parser.add_argument("--alpha", type=_number, metavar="A", help="probability of instability, in (0, 1)")
-    parser.add_argument(
-        "--layers", type=_number, default=1, metavar="L", help="independent layers; default 1"
-    )
-    parser.add_argument(
-        "--n-std", type=_number, default=1.0, metavar="K", help="standard deviations; default 1"
-    )
+    parser.add_argument("--layers", type=_number, default=1, metavar="L", help="independent layers; default 1")
+    parser.add_argument("--n-std", type=_number, default=1.0, metavar="K", help="standard deviations; default 1")
     given = parser.parse_args(arguments)
     options = {"alpha": given.alpha, "layers": given.layers, "n_std": given.n_std}
     gain = float(rescaled_gain(given.n, given.field, given.rule, **options))
@@ -290,9 +280,7 @@ def _gain(arguments: list[str], resume: str) -> int:
         f"entries of variance gain^2/n = {gain * gain / n:.6g} (n = {n}, {given.field})",
     ]
     if unstable is not None:
-        lines.append(
-            f"P(rho > 1) after rescaling: {unstable:.6g} in one layer" + _of_layers(unstable, layers)
-        )
+        lines.append(f"P(rho > 1) after rescaling: {unstable:.6g} in one layer" + _of_layers(unstable, layers))
     _print("\n".join(lines))
     return DONE
 

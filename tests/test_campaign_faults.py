@@ -1,7 +1,9 @@
 """Damage, kills and interrupts: nothing that was committed is lost, and the end result is the same."""
 
+import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +58,40 @@ def test_damaged_samples_are_set_aside_and_computed_again(demo_file, tmp_path, d
     assert aside == (set() if damage == "missing" else {f"samples/{path.name}.damaged"})
     assert len(lines) == len(aside)
     assert all(f"{path.name}.damaged" in line for line in lines)
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing tidies up after it."""
+
+
+@pytest.mark.parametrize("last", range(15))
+def test_killed_at_each_system_call_of_a_commit(demo_file, tmp_path, monkeypatch, last):
+    """A manifest and four cells, each flushed, renamed, and flushed in its directory."""
+    demo, out = campaign.load(demo_file), tmp_path / "out"
+    calls = []
+
+    def dying(call):
+        def inner(*arguments):
+            calls.append(call.__name__)
+            if len(calls) > last:
+                raise Killed
+            return call(*arguments)
+
+        return inner
+
+    with monkeypatch.context() as patch:
+        for name in ("fsync", "replace"):
+            patch.setattr(os, name, dying(getattr(os, name)))
+        patch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+        with pytest.raises(Killed):
+            campaign.run(demo, out)
+    assert calls == (["fsync", "replace", "fsync"] * 5)[: last + 1]
+    names = {path.name for path in out.rglob("*") if path.is_file() and ".partial-" not in path.name}
+    assert len(names) == (last + 1) // 3
+    assert ("manifest.json" in names) == (last >= 2)
+    campaign.run(demo, out)
+    campaign.run(demo, tmp_path / "whole")
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_a_machine_with_other_bits_may_not_continue(demo_file, tmp_path, monkeypatch):

@@ -126,9 +126,7 @@ class Cell:
         parts = [self.statistic_name]
         if is_dataclass(self.ensemble):
             parts.append(type(self.ensemble).__name__)
-            parts += [
-                _slug(f.name, getattr(self.ensemble, f.name)) for f in fields(self.ensemble) if f.compare
-            ]
+            parts += [_slug(f.name, getattr(self.ensemble, f.name)) for f in fields(self.ensemble) if f.compare]
         parts += [_slug(name, value) for name, value in self.params.items()]
         readable = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(filter(None, parts)))
         return f"{readable[:80]}-{self.sha256.hex()[:8]}"
@@ -193,17 +191,11 @@ class Experiment:
             raise checks.InputError(f"name of an experiment must be a string, not empty, got {self.name!r}")
         for role in ("cells", "samples", "present"):
             if not callable(getattr(self, role)):
-                raise checks.InputError(
-                    f"{role} of an experiment must be a function, got {getattr(self, role)!r}"
-                )
+                raise checks.InputError(f"{role} of an experiment must be a function, got {getattr(self, role)!r}")
         if not isinstance(self.options, Mapping):
             raise checks.InputError(f"options of an experiment must be a dict, got {self.options!r}")
         for name, default in self.options.items():
-            if (
-                not isinstance(name, str)
-                or not re.fullmatch(r"[a-z][a-z0-9_]*", name)
-                or name in RESERVED_OPTIONS
-            ):
+            if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in RESERVED_OPTIONS:
                 raise checks.InputError(
                     f"the name of an option is of lower-case letters, digits and _, and none of "
                     f"{', '.join(RESERVED_OPTIONS)}; got {name!r}"

@@ -94,9 +94,7 @@ class _Part:
         if self.values:
             known = next(iter(self.values.values()))
             if (value.shape, value.dtype) != (known.shape, known.dtype):
-                raise ValueError(
-                    f"{value.dtype} {value.shape} where another sample is {known.dtype} {known.shape}"
-                )
+                raise ValueError(f"{value.dtype} {value.shape} where another sample is {known.dtype} {known.shape}")
             self.others += seconds
         else:
             self.first = seconds
@@ -134,12 +132,13 @@ class _Work:
         for path in self.store.set_aside:
             self.progress.message(f"a damaged file is now {path}; its cell is computed again")
         if missing:
-            self.store.tidy()
             with parallel.one_blas_thread():
                 self._check_bits()
                 self.progress.start({cell: counts[cell] for cell in missing}, kept=len(self.data))
                 self._compute(missing)
             self.data = {cell: self.data[cell] for cell in counts if cell in self.data}
+        if len(self.data) == len(counts):
+            self.store.tidy()
 
     def _check_bits(self) -> None:
         """Refuse to go on where this machine does not reproduce, bit by bit, what the store holds."""
@@ -148,9 +147,7 @@ class _Work:
             if sample(cell, self.plan.seed, 0).tobytes() != self.data[cell][0].tobytes():
                 there, here = self.store.versions(), versions()
                 changed = [
-                    f"{name} {there[name]} there, {here[name]} here"
-                    for name in here
-                    if there[name] != here[name]
+                    f"{name} {there[name]} there, {here[name]} here" for name in here if there[name] != here[name]
                 ]
                 raise checks.InputError(
                     f"{self.store.directory} cannot be continued here: sample 0 of {cell.label} comes out "
@@ -195,7 +192,7 @@ class _Work:
         """Yield what is to be computed: sample 0 of every cell, then cell by cell, the cheapest ahead."""
         for cell in missing:
             yield cell, 0
-        # A cell whose first sample is still in work counts as a dear one.
+        # A cell whose first sample is still in work, or compiled its kernels, counts as a dear one.
         for cell in sorted(missing, key=lambda cell: self.parts[cell].each * self.parts[cell].count):
             for index in range(1, self.parts[cell].count):
                 if cell in self.failed:
@@ -239,9 +236,7 @@ def _present(plan: Plan, store: Store, data: dict[Cell, np.ndarray]) -> pd.DataF
 
 def _stamps(directory: Path) -> dict[Path, tuple[int, int]]:
     """Return what changes when a file below `directory` is written again."""
-    return {
-        path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in directory.rglob("*") if path.is_file()
-    }
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in directory.rglob("*") if path.is_file()}
 
 
 @contextmanager

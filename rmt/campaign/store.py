@@ -47,9 +47,7 @@ class Store:
             if not manifest.exists():
                 _commit(manifest, _manifest_text(plan).encode())
         except OSError as error:
-            raise checks.InputError(
-                f"{self.directory} cannot be written: {error.strerror or error}"
-            ) from error
+            raise checks.InputError(f"{self.directory} cannot be written: {error.strerror or error}") from error
 
     def _refuse_strangers(self) -> None:
         if not self.directory.exists():
@@ -63,9 +61,7 @@ class Store:
             if PARTIAL not in path.name and not (path == self.samples and path.is_dir() and _empty(path))
         ]
         if strangers:
-            raise checks.InputError(
-                f"{self.directory} holds {strangers[0]!r} but no {MANIFEST}: choose another --out"
-            )
+            raise checks.InputError(f"{self.directory} holds {strangers[0]!r} but no {MANIFEST}: choose another --out")
 
     def _compare(self, path: Path) -> None:
         stored = read_manifest(path)
@@ -99,9 +95,7 @@ class Store:
             else:
                 found[values.tobytes()] = values
         if len(found) > 1:
-            raise checks.InputError(
-                f"{self.samples} holds two files of {cell.label} that disagree: remove one of them"
-            )
+            raise checks.InputError(f"{self.samples} holds two files of {cell.label} that disagree: remove one of them")
         return next(iter(found.values()), None)
 
     def _verified(self, cell: Cell, path: Path, data: bytes) -> np.ndarray | None:
@@ -122,7 +116,7 @@ class Store:
         return path
 
     def tidy(self) -> None:
-        """Remove what a killed run left half written."""
+        """Remove what killed runs left half written; for a run that is complete."""
         for folder in (self.directory, self.samples):
             for path in folder.glob(f".*{PARTIAL}*"):
                 path.unlink(missing_ok=True)
@@ -132,9 +126,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest at `path`, once it has been found whole."""
     try:
         manifest = json.loads(path.read_bytes())
-        whole = manifest["sha256"] == _digest(
-            {key: value for key, value in manifest.items() if key != "sha256"}
-        )
+        whole = manifest["sha256"] == _digest({key: value for key, value in manifest.items() if key != "sha256"})
     except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
@@ -157,9 +149,7 @@ def difference(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     lines += [f"cell only asked: {new[key]['label']}" for key in new if key not in old]
     for key in new:
         if key in old and old[key]["samples"] != new[key]["samples"]:
-            lines.append(
-                f"{new[key]['label']}: {old[key]['samples']} samples there, {new[key]['samples']} asked"
-            )
+            lines.append(f"{new[key]['label']}: {old[key]['samples']} samples there, {new[key]['samples']} asked")
     return lines
 
 
@@ -253,6 +243,9 @@ def _commit(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except FileNotFoundError:
+        if not path.exists():  # else another runner of this directory was done first, and tidied up
+            raise
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
