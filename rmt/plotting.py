@@ -47,9 +47,7 @@ def colours(values: Iterable[Any]) -> dict[Any, str]:
     with paper_style():
         palette = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     if len(values) > len(palette):
-        raise checks.InputError(
-            f"values must be at most {len(palette)}, one for each colour, got {len(values)}"
-        )
+        raise checks.InputError(f"values must be at most {len(palette)}, one for each colour, got {len(values)}")
     return {value: "#" + colour.lstrip("#") for value, colour in zip(values, palette, strict=False)}
 
 
@@ -130,7 +128,14 @@ def trajectories(
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    InputError
+        If a logarithm is NaN or infinite.
     """
+    # One NaN would make a quantile vanish from the figure without a word.
+    log_samples = checks.array("log_samples", log_samples, ndim=2)
     # Quantiles commute with the logarithm; means do not, and are never taken here.
     low, median, high = np.quantile(log_samples, [quantiles[0], 0.5, quantiles[1]], axis=0) / np.log(10)
     ax.fill_between(t, low, high, color=color, alpha=0.2, linewidth=0)
@@ -169,7 +174,7 @@ def mean_ratio(
     -------
     Axes
     """
-    ratio = np.exp(log_samples - log_mean)
+    ratio = np.exp(checks.array("log_samples", log_samples, ndim=2) - log_mean)
     error = 2 * ratio.std(axis=0, ddof=1) / np.sqrt(len(ratio))
     ax.errorbar(
         t,

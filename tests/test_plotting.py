@@ -59,9 +59,7 @@ def draw():
         ax = fig.subplots()
         ax.set_title(r"$\rho(W)$")
         t = np.arange(1, 20)
-        plotting.trajectories(
-            ax, t, np.random.default_rng(0).normal(size=(30, 19)), color="#0072B2", label="n"
-        )
+        plotting.trajectories(ax, t, np.random.default_rng(0).normal(size=(30, 19)), color="#0072B2", label="n")
         ax.legend()
     return fig
 
@@ -113,6 +111,16 @@ def test_mean_ratio_has_two_standard_errors(ax):
     first, second = (segment[:, 1] for segment in ax.collections[0].get_segments())
     np.testing.assert_allclose(first, [0.0, 2.0], atol=1e-12)  # sd of (0.5, 1.5) is 1/sqrt 2; 2 sd/sqrt 2 = 1
     np.testing.assert_allclose(second, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_samples_that_went_wrong_are_never_left_out(ax, wrong):
+    logs = np.zeros((3, 2))
+    logs[1, 1] = wrong
+    with pytest.raises(checks.InputError, match="log_samples must be finite"):
+        plotting.trajectories(ax, np.arange(2), logs, color="k")
+    with pytest.raises(checks.InputError, match="log_samples must be finite"):
+        plotting.mean_ratio(ax, np.arange(2), logs, np.zeros(2), color="k")
 
 
 def test_unit_line(ax):
