@@ -20,7 +20,7 @@ from rmt.kernels.hyman import certificate, newton, right_vector
 from rmt.kernels.scan import PANEL, SLAB, single
 
 TOLERANCE = 1e-11  # of the radius, relative
-BLOCK, LARGER, CAPACITY = 6.0, 8.0, 12.0  # columns, in units of sqrt(n)
+BLOCK, LARGER, CAPACITY = 6.0, 8.0, 10.0  # columns, in units of sqrt(n)
 NODES = 8.0  # on a half circle, in units of sqrt(n)
 SMALL = 24  # n up to which the whole matrix goes to QR at once
 # Retries: steps on the ladder of radii, and the factor of the nodes.
