@@ -112,6 +112,8 @@ def test_default_start_is_zero_and_layout_does_not_matter():
 def test_arguments_are_not_written_to():
     W, x, h0 = np.full((2, 2), 1e300), np.full((3, 2), 1e300), np.full(2, 1e-300)
     copies = W.copy(), x.copy(), h0.copy()
+    for array in (W, x, h0):
+        array.flags.writeable = False
     rmt.hidden_norms(W, x, h0, log=True)
     rmt.power_norms(W, h0, 3, log=True)
     for array, copy in zip((W, x, h0), copies, strict=True):
@@ -204,7 +206,7 @@ BAD_GIVEN = [
     (lambda: rmt.power_norms(np.eye(2), np.ones(3), 2), r"v must have 2 .*\(3,\)"),
     (lambda: rmt.power_norms(np.eye(2), 1.0, 2), r"v must have 2 .*\(\)"),
     (lambda: rmt.power_norms(np.eye(2), [1, math.nan], 2), "v must be finite"),
-    (lambda: rmt.power_norms(np.eye(2) * math.inf, [1, 1], 2), "W must be finite"),
+    (lambda: rmt.power_norms(np.full((2, 2), math.inf), [1, 1], 2), "W must be finite"),
     (lambda: rmt.power_norms(np.eye(2), [1, 1], 0), "steps must be an integer >= 1"),
     (lambda: rmt.power_norms(np.ones((3, 2, 2)), np.ones((4, 2)), 2), r"broadcast.*\(3,\).*\(4,\)"),
     (lambda: rmt.hidden_norms(np.eye(2), np.ones(2)), r"x must have shape \(\.\.\., steps, 2\).*\(2,\)"),
@@ -270,23 +272,28 @@ def reveal(n, steps, field, rng, scale=1.0):
     return np.array(norms)
 
 
+def check_same(first, second):
+    """Two samples come from one law, which may be a constant."""
+    if first.std() > 1e-9 or second.std() > 1e-9:
+        oracles.check_same_law(first, second)
+    else:
+        np.testing.assert_allclose(first.mean(), second.mean(), atol=1e-9)
+
+
 def check_same_paths(first, second):
-    """Two samples of positive paths agree in law: at single times, in ratios, and in the whole."""
+    """Two samples of positive paths agree in law: at single times, in ratios and products, and in the whole."""
     first, second = np.log(first), np.log(second)
     steps = first.shape[1]
-    times = sorted({0, 1, 2, steps // 4, steps // 2, 3 * steps // 4, steps - 2, steps - 1})
-    for t in times:
-        if first[:, t].std() > 1e-9:
-            oracles.check_same_law(first[:, t], second[:, t])
+    for t in {0, 1, 2, steps // 4, steps // 2, 3 * steps // 4, steps - 2, steps - 1}:
+        check_same(first[:, t], second[:, t])
     for early, late in [(0, 1), (1, 2), (steps // 4, steps // 2), (steps // 2, steps - 1), (steps - 2, steps - 1)]:
-        oracles.check_same_law(first[:, late] - first[:, early], second[:, late] - second[:, early])
-        oracles.check_same_law(first[:, late] + first[:, early], second[:, late] + second[:, early])
-    oracles.check_same_law(first.sum(axis=1), second.sum(axis=1))
-    curvature = np.abs(np.diff(first, 2, axis=1)).sum(axis=1), np.abs(np.diff(second, 2, axis=1)).sum(axis=1)
-    oracles.check_same_law(*curvature)
+        check_same(first[:, late] - first[:, early], second[:, late] - second[:, early])
+        check_same(first[:, late] + first[:, early], second[:, late] + second[:, early])
+    check_same(first.sum(axis=1), second.sum(axis=1))
+    check_same(*(np.abs(np.diff(logs, 2, axis=1)).sum(axis=1) for logs in (first, second)))
 
 
-SIZES = [(64, 32, 2000), (16, 40, 3000), (256, 64, 300), (4, 12, 4000), (1, 5, 4000), (2, 9, 4000)]
+SIZES = [(64, 32, 1000), (16, 40, 2000), (256, 64, 150), (4, 12, 4000), (1, 5, 4000), (2, 9, 4000)]
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -328,13 +335,13 @@ def test_lazy_means_are_exact(field, n):
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("n", [1, 3, 30])
+@pytest.mark.parametrize("n", [1, 3, 12])
 def test_independent_product(field, n):
     ensemble = rmt.IndependentProduct(n, field, 0.9)
     for sample in (rmt.sample_hidden_norms, rmt.sample_power_norms):
         lazy = sample(ensemble, 10, 2000, rng=14)
         np.testing.assert_array_equal(lazy, sample(ensemble, 10, 2000, method="lazy", rng=14))
-        check_same_paths(lazy, sample(ensemble, 10, 2000, method="dense", rng=15))
+        check_same_paths(lazy, sample(ensemble, 10, 1000, method="dense", rng=15))
     powers = rmt.sample_power_norms(rmt.IndependentProduct(n, field), 3, 20_000, rng=16)
     oracles.check_mean(powers, np.ones(4))
     # By hand, with a fresh matrix at every step.
@@ -396,7 +403,9 @@ def test_structured_inputs_and_signal(field):
     assert not np.array_equal(first, both)
     # Given inputs and a deterministic matrix by way of a tiny scale: h_t = x_t.
     tiny = rmt.Ginibre(n, field, 1e-12)
-    found = rmt.sample_hidden_norms(tiny, steps, 1, inputs=lambda *_: signal, signal=1j * signal, rng=29)
+    frozen = np.asfortranarray(signal, float)
+    frozen.flags.writeable = False
+    found = rmt.sample_hidden_norms(tiny, steps, 1, inputs=lambda *_: frozen, signal=1j * signal, rng=29)
     np.testing.assert_allclose(found[0], 2 * squared(signal) / n, rtol=1e-9)
     # A signal adds to Gaussian inputs: E ||h_1||^2 / n = 1 + ||signal_1||^2 / n.
     found = rmt.sample_hidden_norms(ensemble, 2, 4000, signal=np.full((2, n), 2.0), rng=30)
@@ -429,7 +438,7 @@ def test_lazy_growth_far_beyond_n(field):
     for t in (20, 100, 399):
         oracles.check_same_law(lazy[:, t], dense[:, t])
     oracles.check_same_law(lazy[:, 399] - lazy[:, 300], dense[:, 399] - dense[:, 300])
-    roughness = [np.abs(np.diff(logs[:, 200:], 3)).sum(axis=1) for logs in (lazy, dense)]
+    roughness = [np.abs(np.diff(logs[:, 200:], 3)).sum(axis=1).clip(1e-5) for logs in (lazy, dense)]
     oracles.check_same_law(*roughness)
 
 

@@ -20,8 +20,8 @@ from rmt.kernels.compile import kernel
 
 # Sums may be taken in any order, which lets the compiler use vector instructions; nothing else is relaxed.
 REASSOCIATE = {"reassoc", "contract", "nsz"}
-# C_tt^2 below this fraction of its terms is rounding.
-RESOLVED = 2.0**-48
+# C_tt^2 below this fraction of scale^2 |h_{t-1}|^2 / n is lost in rounding.
+RESOLVED = 2.0**-44
 BLOCK = 4
 
 
@@ -62,23 +62,31 @@ def _unit(row: np.ndarray, exponent: int) -> tuple[float, int]:
 
 @kernel(fastmath=REASSOCIATE)
 def _regress(
-    N: np.ndarray, B: np.ndarray, width: int, variance: float, last: np.ndarray, rest: np.ndarray, state: np.ndarray
+    N: np.ndarray,
+    B: np.ndarray,
+    first: int,
+    width: int,
+    variance: float,
+    last: np.ndarray,
+    rest: np.ndarray,
+    state: np.ndarray,
 ) -> float:
-    """For c = variance * (N last): take c N from `rest`, add c B to `state`; return |c|^2. N, B: BLOCK rows."""
+    """Regress `last` on BLOCK rows of N: for c = variance N last, rest -= c N and state += c B; return |c|^2."""
+    n0, n1, n2, n3 = N[first], N[first + 1], N[first + 2], N[first + 3]
+    b0, b1, b2, b3 = B[first], B[first + 1], B[first + 2], B[first + 3]
     c0 = c1 = c2 = c3 = 0.0
     for j in range(width):
-        c0 += N[0, j] * last[j]
-        c1 += N[1, j] * last[j]
-        c2 += N[2, j] * last[j]
-        c3 += N[3, j] * last[j]
+        c0 += n0[j] * last[j]
+        c1 += n1[j] * last[j]
+        c2 += n2[j] * last[j]
+        c3 += n3[j] * last[j]
     c0 *= variance
     c1 *= variance
     c2 *= variance
     c3 *= variance
     for j in range(width):
-        rest[j] -= c0 * N[0, j] + c1 * N[1, j] + c2 * N[2, j] + c3 * N[3, j]
-    for j in range(width):
-        state[j] += c0 * B[0, j] + c1 * B[1, j] + c2 * B[2, j] + c3 * B[3, j]
+        rest[j] -= c0 * n0[j] + c1 * n1[j] + c2 * n2[j] + c3 * n3[j]
+        state[j] += c0 * b0[j] + c1 * b1[j] + c2 * b2[j] + c3 * b3[j]
     return c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3
 
 
@@ -123,14 +131,17 @@ def hidden(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray
         state = np.zeros(width)
         explained = 0.0
         for first in range(0, parts * t, BLOCK):
-            block = slice(first, first + BLOCK)
-            # Row t of N has t - 1 entries and of B has t, so a block ends at the columns of its last row.
-            columns = min(parts * ((first + BLOCK - 1) // parts + 1), width)
-            explained += _regress(N[block], B[block], columns, variance, last, rest, state)
-        spread = math.sqrt(max(innovation + variance * square - explained, innovation, RESOLVED * variance * square))
-
-        rest /= spread
-        _store(N, t, rest, parts)
+            # Rows of N and B have at most as many entries as their number, so a block needs no later columns.
+            columns = min(first + BLOCK, width)
+            explained += _regress(N, B, first, columns, variance, last, rest, state)
+        unexplained = innovation + variance * square - explained
+        if unexplained > max(innovation, RESOLVED * variance * square):
+            spread = math.sqrt(unexplained)
+            rest /= spread
+            _store(N, t, rest, parts)
+        else:
+            # W h_{t-1} is known up to rounding: nothing is learnt about W, and row t of N stays zero.
+            spread = math.sqrt(innovation)
         fresh = np.empty(width)
         below = parts * min(t, n)
         _fill_normal(rng, fresh[:below], parts)
@@ -216,7 +227,7 @@ def product_power(rng: Generator, n: int, parts: int, scale: float, squares: np.
 def product_hidden(
     rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray
 ) -> None:
-    """Sample ||h_t||^2, t = 1..T, for independent W_t: given h_{t-1}, h_t is N(0, (1 + scale^2 ||h_{t-1}||^2 / n) I)."""
+    """Sample ||h_t||^2, t = 1..T, for independent W_t: h_t is N(0, (1 + scale^2 ||h_{t-1}||^2 / n) I)."""
     mantissa, shift = math.frexp(scale)
     square = 0.0
     exponent = 0

@@ -113,7 +113,7 @@ def hidden_norms(W: Any, x: Any, h0: Any = None, *, layer_norm: bool = False, lo
     dtype = np.result_type(W, x, h0)
 
     def norms(matrix: np.ndarray, x: np.ndarray, h: np.ndarray, squares: np.ndarray, powers: np.ndarray) -> None:
-        x = np.ascontiguousarray(x, dtype)
+        x = np.require(x, dtype, ["C", "W"])
         h = h.astype(dtype, order="C")
         recurrence.hidden(matrix, x, h, np.zeros(len(h), np.int64), bool(layer_norm), squares, powers)
 
@@ -166,7 +166,7 @@ def _for_each_matrix(
         parts = [array[rows].reshape(-1, *array.shape[len(batch) :]) for array in spread]
         shape = squares[rows].shape
         found = np.empty((math.prod(shape[:-1]), length)), np.empty((math.prod(shape[:-1]), length), np.int64)
-        norms(np.ascontiguousarray(W[index]), *parts, *found)
+        norms(np.require(W[index], None, ["C", "W"]), *parts, *found)
         squares[rows], powers[rows] = (array.reshape(shape) for array in found)
 
     parallel.thread_map(one, np.ndindex(W.shape[:-2]), math.prod(W.shape[:-2]))
