@@ -18,12 +18,13 @@ from rmt.kernels.scan import scan, wrapped
 LARGEST_STEP = 1.8  # rad; a step of the phase beyond is divided by four
 ROUNDS = 8  # of such divisions
 MOST = 12  # eigenvalues outside that are looked for
+SLACK = 0.5  # of the Fourier coefficients of log f, in units of the distance of neighbours
 EVERY = 4  # the larger block is visited at every fourth node
 
 
 @kernel
 def circle(S, k, larger, R, M, points, logs, logs_larger, V, T):  # type: ignore[no-untyped-def]
-    """log f_k at the M + 1 nodes R exp(i a m/M), m = 0..M, a = pi (real S) or 2 pi (complex).
+    """Compute log f_k at the M + 1 nodes R exp(i a m/M), m = 0..M, a = pi (real S) or 2 pi (complex).
 
     logs (> M, 2) takes log|f| and arg f. Where larger > k, logs_larger takes those of f_larger at every fourth node.
     """
@@ -152,7 +153,7 @@ def power_sums(logs, M, w, half):  # type: ignore[no-untyped-def]
 
 @kernel
 def roots_from_power_sums(sums):  # type: ignore[no-untyped-def]
-    """The w numbers of which sums[q], q = 1..w, are the sums of q-th powers: Newton's identities, then Aberth."""
+    """Find w numbers of which sums[q], q = 1..w, are the sums of q-th powers: Newton's identities, then Aberth."""
     w = len(sums) - 1
     e = np.ones(w + 1, np.complex128)  # elementary symmetric functions, with signs: the polynomial
     for q in range(1, w + 1):
@@ -188,8 +189,8 @@ def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, 
     """All eigenvalues of U_k outside |z| = R: their number, and an array of them if there are at most MOST.
 
     S is U in single precision, `unit` the distance of neighbouring eigenvalues. The number is -1 where it could not
-    be established: a phase that jumps, a larger block that does not agree, eigenvalues that are not found or of
-    which the mean of log|f| (Jensen) knows nothing.
+    be established: a phase that jumps, a larger block that does not agree, eigenvalues that are not found or whose
+    power sums are not those of the contour.
     """
     half = U.shape[1] == 1
     nothing = np.empty(0, np.complex128)
@@ -213,14 +214,17 @@ def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, 
             z[i] += 1j * unit * (0.1 + 0.03 * i)
     if not eigenvalues_near(U, k, z, 1e-4 * unit, 0.4 * unit, v):
         return -1, nothing
-    jensen = -sums[0].real
     for i in range(w):
+        if not abs(z[i]) > R:
+            return -1, nothing
         for other in range(i):
             if abs(z[i] - z[other]) < 1e-3 * unit:
                 return -1, nothing
-        if not abs(z[i]) > R:
+    # What the contour says of the eigenvalues must be what they are, to the accuracy of the trapezoidal rule.
+    for q in range(w + 1):
+        rest = sums[q]
+        for i in range(w):
+            rest -= math.log(abs(z[i]) / R) if q == 0 else (R / z[i]) ** q
+        if not abs(rest) < SLACK * max(q, 1) * unit:
             return -1, nothing
-        jensen += math.log(abs(z[i]) / R)
-    if abs(jensen) > 0.5 * unit:
-        return -1, nothing
     return w, z

@@ -8,7 +8,9 @@ All matrices are column-major (Fortran order), as BLAS has them; callers hold th
 
 from __future__ import annotations
 
-import llvmlite.binding
+from typing import Any
+
+import llvmlite.binding  # type: ignore[import-untyped]
 import numpy as np
 import scipy.linalg.cython_blas
 import scipy.linalg.cython_lapack
@@ -18,7 +20,7 @@ from numba.extending import get_cython_function_address
 from rmt.kernels.compile import kernel
 
 
-def _bind(module, name, arguments):  # type: ignore[no-untyped-def]
+def _bind(module: Any, name: str, arguments: int) -> Any:
     # Every argument is a pointer, passed as an integer. SciPy's interface takes 32-bit integers;
     # a build with others would read beyond ours, so it is refused here.
     signature = str(module.__pyx_capi__[name])

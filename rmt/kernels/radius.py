@@ -97,7 +97,7 @@ def sample_radius(rng, n, radii, start, work):  # type: ignore[no-untyped-def]
 
 @kernel
 def _polish(rng, n, z, drawn, margin, work):  # type: ignore[no-untyped-def]
-    """The largest of z, and those within `margin` of it, on all columns drawn; more columns until it is certain.
+    """Polish the largest of z on all columns drawn, with those within `margin` of it, and draw until it is certain.
 
     Return radius, residual, relative error (infinite where an eigenvalue moved by more than half the margin) and
     the number of columns drawn.

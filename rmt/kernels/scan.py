@@ -100,7 +100,7 @@ def _advance(S, first, last, x, y, V, T):  # type: ignore[no-untyped-def]
 
 @kernel
 def scan(S, k, larger, points, V, T, logs, logs_larger):  # type: ignore[no-untyped-def]
-    """log f_k at `points` (complex), f_k(z) = z^-k det(z - U_k): log|f| and arg f in logs (points, 2).
+    """Compute log f_k at `points` (complex), f_k(z) = z^-k det(z - U_k): log|f| and arg f in logs (points, 2).
 
     Where larger > k, log f_larger goes to `logs_larger` likewise. V (> larger, 2 SLAB) and T (PANEL, 2 SLAB) are
     workspace in single precision. The points should be near the unit circle.
@@ -129,5 +129,5 @@ def _logarithms(v, k, points, logs):  # type: ignore[no-untyped-def]
 
 @kernel
 def wrapped(angle):  # type: ignore[no-untyped-def]
-    """The angle in [-pi, pi] that differs by a multiple of 2 pi."""
+    """Return the angle in [-pi, pi] that differs by a multiple of 2 pi."""
     return angle - 2 * math.pi * np.rint(angle / (2 * math.pi))
