@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -162,3 +164,31 @@ def test_many_kills(demo_file, tmp_path):
     whole = kill_and_resume(demo_file, tmp_path / "whole", [])
     for trial in range(15):
         assert kill_and_resume(demo_file, tmp_path / f"{trial}", rng.uniform(0, 0.15, size=4)) == whole
+
+
+DRAWS = """
+import hashlib, rmt
+from rmt.campaign import Cell, sample
+from rmt.parallel import one_blas_thread
+for field in ("real", "complex"):
+    W, steps = rmt.Ginibre(512, field), {"steps": 100}
+    routes = [("power_norms", {**steps, "method": m}) for m in ("lazy", "dense")]
+    routes += [("hidden_norms", {**steps, "method": m}) for m in ("lazy", "dense")]
+    for statistic, params in [*routes, ("eigenvalues", {}), ("spectral_radius", {"method": "law"})]:
+        with one_blas_thread():
+            values = sample(Cell(statistic, W, params), 0, 0)
+        print(field, statistic, params, hashlib.sha256(values.tobytes()).hexdigest()[:16])
+"""
+
+
+@pytest.mark.heavy
+def test_freshly_compiled_and_cached_kernels_draw_the_same_bits(tmp_path):
+    """The compiler may optimise a kernel differently for one process and for the cache: the sums must not care."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    fresh, cached = (
+        subprocess.run(
+            [sys.executable, "-c", DRAWS], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
+    assert fresh.splitlines() == cached.splitlines()
