@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -55,7 +56,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `rmt` command on `arguments` (``sys.argv`` by default) and return its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    resume = shlex.join(["rmt", *arguments])
+    program = ["rmt"] if shutil.which("rmt") else [sys.executable, "-m", "rmt"]
+    resume = shlex.join([*program, *arguments])
     try:
         return _dispatch(arguments, resume)
     except checks.InputError as error:

@@ -218,11 +218,14 @@ def test_error_in_present_is_status_2(capsys, demo_file, tmp_path):
     assert "Traceback" not in err
 
 
-def test_interrupt_outside_of_the_samples_is_status_75(capsys, demo_file, tmp_path):
+def test_interrupt_outside_of_the_samples_is_status_75(capsys, demo_file, tmp_path, monkeypatch):
     demo_file.write_text(FILE.replace("    (out /", "    raise KeyboardInterrupt\n    (out /"))
-    status, _, err = run(capsys, "run", demo_file, "--out", tmp_path / "out", "--quick")
-    assert status == 75
-    assert err.splitlines()[-1] == f"rmt: interrupted; go on with: rmt run {demo_file} --out {tmp_path / 'out'} --quick"
+    arguments = ["run", demo_file, "--out", tmp_path / "out", "--quick"]
+    for found, program in (("/usr/bin/rmt", "rmt"), (None, f"{sys.executable} -m rmt")):
+        monkeypatch.setattr("rmt.cli.shutil.which", lambda name, found=found: found)
+        status, _, err = run(capsys, *arguments)
+        assert status == 75
+        assert err.splitlines()[-1] == f"rmt: interrupted; go on with: {program} {' '.join(map(str, arguments))}"
 
 
 def test_closed_pipe_is_quiet():
