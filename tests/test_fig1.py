@@ -167,6 +167,23 @@ def test_figure_says_what_it_shows(fig1):
         assert ax.lines[0].get_color() == "#0072B2"
 
 
+@pytest.mark.heavy
+@pytest.mark.parametrize("field", ["real", "complex"])
+@pytest.mark.parametrize("n", [64, 256])
+def test_means_are_compared_where_their_standard_errors_hold(n, field):
+    fig1 = load("fig1")
+    ensemble, options = rmt.glorot(n, field), {"log": True, "rng": 3}
+    for kind, sample, log_mean in (
+        (fig1.power_norms, rmt.sample_power_norms, rmt.log_mean_power_norm),
+        (fig1.hidden_norms, rmt.sample_hidden_norms, rmt.log_mean_hidden_norm),
+    ):
+        t = fig1.compared_times(ensemble, kind)
+        logs = sample(ensemble, int(t[-1]), 40_000, **options)[:, -t[-1] :][:, t - 1]
+        ratio = np.exp(logs - log_mean(t, n, field)).reshape(200, 200, -1)
+        z = (ratio.mean(axis=1) - 1) * np.sqrt(200) / ratio.std(axis=1, ddof=1)
+        assert np.mean(np.abs(z) < 2, axis=0).min() > 0.9
+
+
 def test_template_is_short_and_runs(tmp_path):
     assert len((EXPERIMENTS / "template.py").read_text(encoding="utf-8").splitlines()) < 40
     experiment = load("template").experiment
