@@ -147,7 +147,7 @@ def test_logs_against_exact_arithmetic(seed, size):
     np.testing.assert_allclose(rmt.power_norms(W, start, 12, log=True), powers, rtol=1e-12, atol=1e-10)
 
 
-@pytest.mark.parametrize("scale", [3.0, 0.01, 1e250, 1e-250])
+@pytest.mark.parametrize("scale", [3.0, 0.01, 1e300, 1e-300])
 def test_log_scale_at_many_steps(scale):
     steps = 20_000
     rotation = np.array([[0.6, -0.8], [0.8, 0.6]])
@@ -315,7 +315,7 @@ def test_lazy_scale(field, scale):
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize(("n", "steps", "samples"), [(10**9, 12, 1000), (4, 12, 1000), (16, 40, 400)])
+@pytest.mark.parametrize(("n", "steps", "samples"), [(10**9, 12, 600), (4, 12, 600), (16, 40, 300)])
 def test_lazy_against_plain_reveal(n, steps, samples, field):
     rng = np.random.default_rng(10)
     revealed = np.array([reveal(n, steps, field, rng) for _ in range(samples)])
@@ -328,9 +328,9 @@ def test_lazy_against_plain_reveal(n, steps, samples, field):
 def test_lazy_means_are_exact(field, n):
     steps = int((1.5 if field == "real" else 2) * math.sqrt(n)) if n < 10_000 else 32
     ensemble = rmt.Ginibre(n, field, 1.1)
-    hidden = rmt.sample_hidden_norms(ensemble, steps, 10_000, rng=12)
+    hidden = rmt.sample_hidden_norms(ensemble, steps, 4000, rng=12)
     oracles.check_mean(hidden, [mean_hidden_norm(t, n, field, 1.1) for t in range(1, steps + 1)])
-    powers = rmt.sample_power_norms(ensemble, steps, 10_000, rng=13)
+    powers = rmt.sample_power_norms(ensemble, steps, 4000, rng=13)
     oracles.check_mean(powers, [mean_power_norm(k, n, field, 1.1) for k in range(steps + 1)])
 
 
@@ -339,10 +339,10 @@ def test_lazy_means_are_exact(field, n):
 def test_independent_product(field, n):
     ensemble = rmt.IndependentProduct(n, field, 0.9)
     for sample in (rmt.sample_hidden_norms, rmt.sample_power_norms):
-        lazy = sample(ensemble, 10, 2000, rng=14)
-        np.testing.assert_array_equal(lazy, sample(ensemble, 10, 2000, method="lazy", rng=14))
+        lazy = sample(ensemble, 10, 1000, rng=14)
+        np.testing.assert_array_equal(lazy, sample(ensemble, 10, 1000, method="lazy", rng=14))
         check_same_paths(lazy, sample(ensemble, 10, 1000, method="dense", rng=15))
-    powers = rmt.sample_power_norms(rmt.IndependentProduct(n, field), 3, 20_000, rng=16)
+    powers = rmt.sample_power_norms(rmt.IndependentProduct(n, field), 3, 4000, rng=16)
     oracles.check_mean(powers, np.ones(4))
     # By hand, with a fresh matrix at every step.
     rng = np.random.default_rng(17)
@@ -351,7 +351,7 @@ def test_independent_product(field, n):
         W = 0.9 * normal(rng, (2000, n, n), field) / math.sqrt(n)
         h = (W @ h[..., None])[..., 0] + normal(rng, (2000, n), field)
         path.append(squared(h) / n)
-    check_same_paths(rmt.sample_hidden_norms(ensemble, 10, 2000, rng=18), np.stack(path, axis=-1))
+    check_same_paths(rmt.sample_hidden_norms(ensemble, 10, 1000, rng=18), np.stack(path, axis=-1))
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -438,7 +438,7 @@ def test_lazy_growth_far_beyond_n(field):
     for t in (20, 100, 399):
         oracles.check_same_law(lazy[:, t], dense[:, t])
     oracles.check_same_law(lazy[:, 399] - lazy[:, 300], dense[:, 399] - dense[:, 300])
-    roughness = [np.abs(np.diff(logs[:, 200:], 3)).sum(axis=1).clip(1e-5) for logs in (lazy, dense)]
+    roughness = [np.abs(np.diff(logs[:, 200:], 3)).sum(axis=1).clip(1e-8) for logs in (lazy, dense)]
     oracles.check_same_law(*roughness)
 
 

@@ -76,14 +76,12 @@ def _fit_matrix(W: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 @kernel
-def _add_input(x: np.ndarray, row: np.ndarray, square: float, exponent: int) -> int:
+def _add_input(x: np.ndarray, row: np.ndarray, exponent: int) -> int:
     """Add x to row * 2^exponent; return the new exponent."""
     zero, size = _magnitude(x)
     if zero:
         return exponent
-    if square == 0.0:
-        exponent = size
-    elif size > exponent + WIDE:
+    if size > exponent + WIDE:
         _multiply(row, exponent - size)
         exponent = size
     half = -exponent // 2
@@ -138,8 +136,8 @@ def hidden(
         multiply(W, h, image)
         h[:] = image
         for s in range(len(h)):
-            square, exponent = _fit(h[s], exponents[s] + shift)
-            exponent = _add_input(x[s, t], h[s], square, exponent)
+            _, exponent = _fit(h[s], exponents[s] + shift)
+            exponent = _add_input(x[s, t], h[s], exponent)
             squares[s, t], exponents[s] = _fit(h[s], exponent)
             powers[s, t] = exponents[s]
             if layer_norm:
