@@ -5,11 +5,13 @@ OUT = results/fig1
 ARGS =
 WORKERS = 2
 
-.PHONY: help fig1 fig1-quick test test-all lint clean core dev
+.PHONY: help fig1 fig1-quick bench bench-quick test test-all lint clean core dev
 
 help:
 	@echo "make fig1        Figure 1 of the paper, into $(OUT) (ARGS='--field complex' OUT=results/other: options)"
 	@echo "make fig1-quick  the same from few samples, into results/fig1-quick"
+	@echo "make bench       benchmarks/results.md and scaling.png, .svg: speed against peers, on one quiet core"
+	@echo "make bench-quick a first look at them in results/bench-quick"
 	@echo "make test        lint, and the quick tests"
 	@echo "make test-all    lint, and all tests: the long statistical batteries too"
 	@echo "make lint        ruff and mypy"
@@ -21,6 +23,12 @@ fig1: core
 
 fig1-quick: core
 	$(VENV)/bin/python -m rmt run experiments/fig1.py --out results/fig1-quick --quick $(ARGS)
+
+bench: core
+	$(VENV)/bin/python -m benchmarks.run
+
+bench-quick: core
+	$(VENV)/bin/python -m benchmarks.run --quick --out results/bench-quick
 
 # What is heavy is decided here alone; a test says so with @pytest.mark.heavy.
 test: lint
