@@ -142,13 +142,16 @@ def test_real_upper_tail_down_to_1e_100(n, probability):
     assert law.sf(r) == pytest.approx(expected, rel=1e-10 + 3 * probability)
 
 
-def test_quadrature_continues_the_direct_sum():
-    n = 2 * radius_complex.DIRECT_LIMIT
+@pytest.mark.parametrize(
+    ("n", "shifts", "rel"),
+    [(20_000, (-0.6, 0.0, 1.2, 2.0), 1e-11), (2 * radius_complex.DIRECT_LIMIT, (-0.6, 0.0, 2.0, 5.0, 9.0), 1e-10)],
+)
+def test_quadrature_continues_the_direct_sum(n, shifts, rel):
     root = math.sqrt(n)
-    for shift in (-0.6, 0.0, 1.2, 2.0, 5.0, 9.0):
+    for shift in shifts:
         excess = shift * (2 * root + shift)
         direct = np.sum(radius_complex._log_factors(n, -np.arange(60 * int(root)), excess))
-        assert radius_complex.log_cdf(n, root + shift, shift) == pytest.approx(direct, rel=1e-10)
+        assert radius_complex._log_cdf_by_quadrature(n, excess) == pytest.approx(direct, rel=rel)
 
 
 def test_the_largest_complex_matrices():
