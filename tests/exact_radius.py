@@ -1,8 +1,9 @@
-"""The law of the real spectral radius to many digits: the determinant of the laws' docstring, by brute force in mpmath."""
+"""The law of the real spectral radius to many digits: the determinant of `radius_real`, by brute force in mpmath."""
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import mpmath as mp
 import numpy as np
@@ -28,7 +29,7 @@ def _gauss(count, digits):
 def _rule(edges, count=40):
     nodes, weights = _gauss(count, mp.mp.dps)
     points, masses = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         half = (high - low) / 2
         points += [low + half * (1 + x) for x in nodes]
         masses += [half * w for w in weights]

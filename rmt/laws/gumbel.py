@@ -171,7 +171,8 @@ def rescaled_gain(
     Returns
     -------
     float
-        The gain.
+        The gain, to 12 significant digits: the last bits of a law differ between machines, those of a gain must not,
+        because they decide the seeds of campaigns.
 
     Raises
     ------
@@ -217,4 +218,4 @@ def rescaled_gain(
             radius = law.isf(-math.expm1(math.log1p(-alpha) / layers))
     if radius <= 0:
         raise checks.InputError(f"n_std must leave E[rho] + n_std std[rho] > 0, got {n_std}")
-    return 1 / radius
+    return float(f"{1 / radius:.12g}")
