@@ -49,7 +49,8 @@ def cdf(n, r, digits=40):
         sine = [mp.sin(x) for x in t]
         kernel = np.array([[mp.exp(y * y) * mp.erfc(y) for y in (mp.sqrt(2) * x * s for s in sine)] for x in rho])
         odd = range(-2 * size - 1, 2 * size + 2, 2)
-        sines = {q: 2 * kernel.dot(np.array([w * mp.sin(q * x) for x, w in zip(t, t_weights, strict=True)])) for q in odd}
+        weighted = {q: np.array([2 * w * mp.sin(q * x) for x, w in zip(t, t_weights, strict=True)]) for q in odd}
+        sines = {q: kernel.dot(weights) for q, weights in weighted.items()}
         rho_array, rho_weight_array = np.array(rho), np.array(rho_weights)
         poisson = {
             s: np.array([mp.exp(-x * x) * x ** (2 * s) / mp.factorial(s) for x in rho]) * rho_weight_array
