@@ -151,8 +151,10 @@ def test_logs_against_exact_arithmetic(seed, size):
 def test_log_scale_at_many_steps(scale):
     steps = 20_000
     rotation = np.array([[0.6, -0.8], [0.8, 0.6]])
-    logs = rmt.power_norms(scale * rotation, [1, 0], steps, log=True)
-    np.testing.assert_allclose(logs, 2 * np.arange(steps + 1) * math.log(scale), rtol=1e-11, atol=1e-9)
+    for start in (1e15, 1e-15):
+        logs = rmt.power_norms(scale * rotation, [start, 0], steps, log=True)
+        expected = 2 * (math.log(start) + np.arange(steps + 1) * math.log(scale))
+        np.testing.assert_allclose(logs, expected, rtol=1e-11, atol=1e-9)
     # h_t = sum_{k<t} scale^k for the 1 x 1 matrix (scale).
     logs = rmt.hidden_norms([[scale]], np.ones((steps, 1)), log=True)
     t = np.arange(1, steps + 1)
@@ -430,16 +432,21 @@ def test_log_scale_of_samples():
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_lazy_growth_far_beyond_n(field):
-    """Where W is known along all that comes, rounding must not leak in: compare growth rates with dense matrices."""
-    ensemble = rmt.Ginibre(6, field, 3.0)
-    lazy = rmt.sample_hidden_norms(ensemble, 400, 500, method="lazy", log=True, rng=34)
-    dense = rmt.sample_hidden_norms(ensemble, 400, 500, method="dense", log=True, rng=35)
-    for t in (20, 100, 399):
+@pytest.mark.parametrize(("n", "steps"), [(6, 400), (64, 300)])
+def test_lazy_growth_beyond_rounding(n, steps, field):
+    """Where W h is known up to rounding, paths are as smooth as those of dense matrices."""
+    ensemble = rmt.Ginibre(n, field, 3.0)
+    lazy = rmt.sample_hidden_norms(ensemble, steps, 400, method="lazy", log=True, rng=34)
+    dense = rmt.sample_hidden_norms(ensemble, steps, 400, method="dense", log=True, rng=35)
+    for t in (20, steps // 4, steps // 2, steps - 1):
         oracles.check_same_law(lazy[:, t], dense[:, t])
-    oracles.check_same_law(lazy[:, 399] - lazy[:, 300], dense[:, 399] - dense[:, 300])
-    roughness = [np.abs(np.diff(logs[:, 200:], 3)).sum(axis=1).clip(1e-8) for logs in (lazy, dense)]
-    oracles.check_same_law(*roughness)
+    oracles.check_same_law(lazy[:, -1] - lazy[:, steps // 2], dense[:, -1] - dense[:, steps // 2])
+    oracles.check_same_law(*(roughness(logs[:, steps // 2 :]) for logs in (lazy, dense)))
+    oracles.check_same_law(*(roughness(logs[:, -6:]) for logs in (lazy, dense)))
+
+
+def roughness(logs):
+    return np.abs(np.diff(logs, 2)).sum(axis=1).clip(1e-6)
 
 
 def test_lazy_extreme_scales():
@@ -495,6 +502,19 @@ def test_bits_depend_on_seed_and_index_only(ensemble, method, monkeypatch):
         rng = np.random.default_rng(40)
         np.testing.assert_array_equal(sample(ensemble, 40, 6, method=method, rng=rng), one)
         assert not np.array_equal(sample(ensemble, 40, 6, method=method, rng=rng), one)
+
+
+def test_bits_do_not_depend_on_blocks_of_inputs(monkeypatch):
+    for options in (
+        {"signal": np.arange(320).reshape(40, 8)},
+        {"inputs": lambda steps, n, rng: rng.random((steps, n))},
+    ):
+        paths = []
+        for block in (1, 24, 1 << 18):
+            monkeypatch.setattr(sampled, "BLOCK", block)
+            paths.append(rmt.sample_hidden_norms(rmt.Ginibre(8, "complex"), 40, 2, rng=43, **options))
+        np.testing.assert_array_equal(paths[0], paths[2])
+        np.testing.assert_array_equal(paths[1], paths[2])
 
 
 def test_lazy_prefix_of_a_longer_path():
