@@ -268,8 +268,9 @@ def gumbel_distance(n: int, field: str = "real") -> float:
     def distance(r: Any) -> Any:
         return np.abs(exact.cdf(r) - limit.cdf(r))
 
-    ends = np.array([[law.ppf(1e-9), law.isf(1e-9)] for law in (exact, limit)])
-    grid = np.linspace(ends.min(), ends.max(), 2001)
+    # Beyond these ends the laws differ by less than 0.01; their distance is above 0.08 at every n allowed.
+    ends = np.array([law.ppf([0.01, 0.99]) for law in (exact, limit)])
+    grid = np.linspace(ends.min(), ends.max(), 1001)
     best = int(np.argmax(distance(grid)))
     # Offsets from the best grid point keep the digits of r that a search in r itself would lose.
     found = optimize.minimize_scalar(
