@@ -31,6 +31,8 @@ class Effort:
         Sizes at which every peer is timed, not NumPy alone.
     growth : tuple of int
         Sizes for the exponent of the growth.
+    repeats : int
+        Rounds for all other lines.
     large, large_rounds : int
         The n that no other method can reach, and rounds for its radius.
     width, steps : int
@@ -46,6 +48,7 @@ class Effort:
     rounds: dict[int, int]
     all_peers: tuple[int, ...]
     growth: tuple[int, ...]
+    repeats: int
     large: int
     large_rounds: int
     width: int
@@ -61,6 +64,7 @@ FULL = Effort(
     rounds={64: 15, 256: 15, 1024: 9, 4096: 3},
     all_peers=(64, 256, 1024),
     growth=(1_000, 3_000, 10_000, 30_000, 100_000),
+    repeats=7,
     large=1_000_000,
     large_rounds=3,
     width=1024,
@@ -74,6 +78,7 @@ QUICK = Effort(
     rounds={64: 7, 256: 7, 1024: 3},
     all_peers=(64, 256),
     growth=(1_000, 3_000, 10_000, 30_000),
+    repeats=3,
     large=1_000_000,
     large_rounds=1,
     width=1024,
@@ -114,7 +119,7 @@ def radius(effort: Effort, field: str) -> list[Row]:
 
 def growth(effort: Effort) -> list[Row]:
     """Fit the exponent of the time of a certified sample: the slope of log time over log n."""
-    seconds = interleave({str(n): krylov(n) for n in effort.growth}, 5)
+    seconds = interleave({str(n): krylov(n) for n in effort.growth}, effort.repeats)
     slopes = [np.polyfit(np.log(effort.growth), np.log(times), 1)[0] for times in zip(*seconds.values(), strict=True)]
     work = f"real radius, krylov: exponent of its growth, n = {min(effort.growth):,} to {max(effort.growth):,}"
     return [Row(work, "", np.array(slopes), "", fewer=True)]
@@ -180,21 +185,21 @@ def law(effort: Effort) -> list[Row]:
             RMT: timed(lambda seed: exact.rvs(count, rng=seed)),
             "scipy.stats.gumbel_r.rvs": timed(lambda seed: limit.rvs(count, random_state=seed)),
         },
-        7,
+        effort.repeats,
     )
     values = interleave(
         {
             RMT: timed(lambda seed: exact.cdf(points)),
             "scipy.stats.gumbel_r.cdf": timed(lambda seed: limit.cdf(points)),
         },
-        7,
+        effort.repeats,
     )
     tables = interleave(
         {
             RMT: timed(prepare),
             f"{peers.NUMPY} of one matrix": timed(peers.numpy_radius, 1, lambda seed: peers.glorot(n, 1, seed)[0]),
         },
-        3,
+        effort.repeats,
     )
     work = f"radius by law inversion, n = {n:,}, after preparation"
     return [
@@ -216,7 +221,7 @@ def lazy_hidden_norms(effort: Effort) -> list[Row]:
             RMT: timed(lambda seed: rmt.sample_hidden_norms(ensemble, steps, units, method="lazy", rng=seed), units),
             "NumPy loop, drawing W included": timed(lambda seed: peers.sampled_hidden_norms(n, steps, seed)),
         },
-        7,
+        effort.repeats,
     )
     wide = rmt.glorot(effort.large)
     alone = timed(lambda seed: rmt.sample_hidden_norms(wide, effort.steps, 1, method="lazy", rng=seed))
@@ -225,7 +230,7 @@ def lazy_hidden_norms(effort: Effort) -> list[Row]:
         Row(
             f"hidden norms, lazy, n = {effort.large:,}, T = {effort.steps:,}",
             "",
-            interleave({RMT: alone}, 9)[RMT],
+            interleave({RMT: alone}, effort.repeats)[RMT],
             "s",
             fewer=True,
         ),
@@ -246,7 +251,7 @@ def given_matrix(effort: Effort) -> list[Row]:
             tested: timed(lambda W: rmt.spectral_radius(W, method="krylov"), 1, one),
             eigvals: timed(peers.numpy_radius, 1, one),
         },
-        9,
+        effort.repeats,
     )
     work = f"user's W, n = {n:,}, spectral_radius, completeness"
     ensemble = rmt.glorot(n)
@@ -256,7 +261,7 @@ def given_matrix(effort: Effort) -> list[Row]:
             RMT: timed(lambda seed: rmt.sample_eigenvalues(ensemble, 1, rng=seed)),
             drawn: timed(lambda seed: np.linalg.eigvals(one(seed))),
         },
-        9,
+        effort.repeats,
     )
     return [
         *speedups(f"{work} proven", {key: seconds[key] for key in (proven, eigvals)}),
@@ -276,7 +281,7 @@ def explicit_hidden_norms(effort: Effort) -> list[Row]:
             RMT: timed(lambda seed: rmt.hidden_norms(W, x[0])),
             loop: timed(lambda seed: peers.hidden_norms(W, x[0])),
         },
-        9,
+        effort.repeats,
     )
     many = interleave(
         {
@@ -284,7 +289,7 @@ def explicit_hidden_norms(effort: Effort) -> list[Row]:
             one_by_one: timed(lambda seed: [peers.hidden_norms(W, sequence) for sequence in x]),
             together: timed(lambda seed: peers.hidden_norms_batch(W, x)),
         },
-        5,
+        effort.repeats,
     )
     work = f"explicit hidden norms, n = {n:,}, T = {steps:,}"
     return [
@@ -303,7 +308,7 @@ def imports(effort: Effort) -> list[Row]:
     def measure(names: str) -> Measure:
         return lambda seed: python(IMPORT.format(names))[0]
 
-    seconds = interleave({RMT: measure("rmt"), peer: measure(peer)}, 9)
+    seconds = interleave({RMT: measure("rmt"), peer: measure(peer)}, effort.repeats)
     return [Row("import rmt: time over that of its peers", f"import {peer}", seconds[RMT] / seconds[peer], fewer=True)]
 
 

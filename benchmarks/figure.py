@@ -76,19 +76,19 @@ CURVES = (
 def measure_curves(sizes: tuple[int, ...], limit: float, curves: tuple[Curve, ...] = CURVES) -> pd.DataFrame:
     """Return median seconds, one row for each n and one column for each curve; a curve ends once it takes `limit`.
 
-    At each n the methods take turns, three rounds where all are fast, and one otherwise.
+    At each n the methods take turns, three rounds after a first that counts for the slow ones alone.
     """
     running, rows = list(curves), []
     for n in sizes:
         running = [curve for curve in running if n <= curve.largest]
+        if not running:
+            break
         measures = {curve.label: curve.measure(n) for curve in running}
-        first = interleave(measures, 1, warm_up=n == sizes[0])
-        fast = {name: measure for name, measure in measures.items() if first[name][0] < limit / 10}
+        first = interleave(measures, 1, warm_up=False)
+        fast = {name: measure for name, measure in measures.items() if first[name][0] < limit}
         seconds = first | interleave(fast, 3, warm_up=False)
         rows.append({"n": n} | {name: np.median(times) for name, times in seconds.items()})
         running = [curve for curve in running if rows[-1][curve.label] < limit]
-        if not running:
-            break
     return pd.DataFrame(rows).set_index("n")
 
 

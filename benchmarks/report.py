@@ -72,7 +72,7 @@ def versions() -> list[list[str]]:
 
 PAGE = """# Benchmarks
 
-Written by `{command}`, in {minutes:.0f} minutes on one core: change the code, not this file.
+Written by `{command}` ({minutes:.0f} min on one core): change the code, not this file.
 
 ## How it was measured
 
@@ -92,7 +92,7 @@ Peak memory is the `ru_maxrss` of a process that does nothing else, Python and l
 
 ## Wrong answers
 
-The largest |eigenvalue| of Glorot matrices by each method, on the same matrices; numpy.linalg.eigvals is the truth.
+The spectral radius of Glorot matrices by each method, on the same matrices; numpy.linalg.eigvals is the truth.
 Too low: by more than 1e-8 relative.
 
 {misses}
@@ -101,8 +101,8 @@ Too low: by more than 1e-8 relative.
 
 ![Time against n, log-log](scaling.svg)
 
-Median seconds for one result. Law inversion is timed after preparation, in calls for 100,000 samples; krylov in calls
-for several samples where n <= 25,000; all others in calls for one.
+Median seconds for one result, of three, or of one where it takes long. Law inversion is timed after preparation, in
+calls for 100,000 samples; krylov in calls for several samples where n <= 25,000; all others in calls for one.
 
 {times}
 
