@@ -47,8 +47,8 @@ def outside(U, k, R, M, unit, S=None):
         S = U.astype(np.float32)
     return contour.eigenvalues_outside(
         U, S, k, larger, R, M, unit, np.zeros(M + 1, complex), np.zeros((M + 1, 2)),
-        np.zeros((M // contour.EVERY + 1, 2)), np.zeros((larger + 1, 2 * scan.SLAB), np.float32),
-        np.zeros((scan.PANEL, 2 * scan.SLAB), np.float32), np.zeros((4, larger + 1)),
+        np.zeros((M // contour.EVERY + 1, 2)), np.zeros(scan.scan_workspace(larger), np.float32),
+        np.zeros((4, larger + 1)),
     )  # fmt: skip
 
 
@@ -146,9 +146,8 @@ def test_scan_agrees_with_the_double_recurrence(field, count):
     U, _ = drawn(np.random.default_rng(4), 200, 100, field)
     points = 1.03 * np.exp(1j * np.linspace(0, np.pi, count))
     logs, logs_larger = np.zeros((count, 2)), np.zeros((count, 2))
-    V = np.zeros((101, 2 * scan.SLAB), np.float32)
-    scan.scan(U.astype(np.float32), 70, 100, points, V, np.zeros((scan.PANEL, 2 * scan.SLAB), np.float32), logs,
-              logs_larger)  # fmt: skip
+    work = np.zeros(scan.scan_workspace(100), np.float32)
+    scan.scan(U.astype(np.float32), 70, 100, points, work, logs, logs_larger)
     v = np.zeros((4, 101))
     for m, z in enumerate(points):
         for k, log in ((70, logs[m]), (100, logs_larger[m])):
@@ -231,7 +230,7 @@ def test_a_scan_of_another_matrix_is_no_certificate():
     for seed in range(60):
         U, _ = drawn(np.random.default_rng(seed), n, k, "real")
         other, _ = drawn(np.random.default_rng(1000 + seed), n, k, "real")
-        count, z = outside(U, k, 1.01, 80, 0.1, other.astype(np.float32))
+        _, z = outside(U, k, 1.01, 80, 0.1, other.astype(np.float32))
         wrong += len(z) > 0
     assert wrong == 0
 

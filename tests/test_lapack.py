@@ -47,7 +47,7 @@ def test_failure_of_lapack_is_seen():
 @pytest.mark.parametrize("signature", ["void (char *, long *, double *)", "void (char *, int *)"])
 def test_another_interface_is_refused(signature):
     module = types.SimpleNamespace(__name__="other.lapack", __pyx_capi__={"dhseqr": signature})
-    with pytest.raises(ImportError, match="unexpected interface of other.lapack.dhseqr"):
+    with pytest.raises(ImportError, match="unexpected interface of other"):
         lapack._bind(module, "dhseqr", 3)
 
 

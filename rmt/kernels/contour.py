@@ -16,14 +16,15 @@ from rmt.kernels.hyman import eigenvalues_near
 from rmt.kernels.scan import scan, wrapped
 
 LARGEST_STEP = 1.8  # rad; a step of the phase beyond is divided by four
-ROUNDS = 8  # of such divisions
+DIVISIONS = 8  # of a step, at most
+ROUNDS = 4  # of the search for the eigenvalues outside
 MOST = 12  # eigenvalues outside that are looked for
 SLACK = 0.5  # of the Fourier coefficients of log f, in units of the distance of neighbours
 EVERY = 4  # the larger block is visited at every fourth node
 
 
 @kernel
-def circle(S, k, larger, R, M, points, logs, logs_larger, V, T):  # type: ignore[no-untyped-def]
+def circle(S, k, larger, R, M, points, logs, logs_larger, work):  # type: ignore[no-untyped-def]
     """Compute log f_k at the M + 1 nodes R exp(i a m/M), m = 0..M, a = pi (real S) or 2 pi (complex).
 
     logs (> M, 2) takes log|f| and arg f. Where larger > k, logs_larger takes those of f_larger at every fourth node.
@@ -40,8 +41,8 @@ def circle(S, k, larger, R, M, points, logs, logs_larger, V, T):  # type: ignore
             points[rest] = z
             rest += 1
     order = np.empty((M + 1, 2))
-    scan(S, k, larger, points[:coarse], V, T, order, logs_larger)
-    scan(S, k, k, points[coarse : M + 1], V, T, order[coarse:], logs_larger)
+    scan(S, k, larger, points[:coarse], work, order, logs_larger)
+    scan(S, k, k, points[coarse : M + 1], work, order[coarse:], logs_larger)
     rest = coarse
     for m in range(M + 1):
         if m % EVERY == 0:
@@ -57,7 +58,7 @@ def _put(row, node, left, right, phase_left, phase_right):  # type: ignore[no-un
 
 
 @kernel
-def unwrap(S, k, R, M, logs, V, T):  # type: ignore[no-untyped-def]
+def unwrap(S, k, R, M, logs, work):  # type: ignore[no-untyped-def]
     """Make the phases in `logs` (from `circle`) continuous, from 0 at the first node. Return whether that succeeded.
 
     Steps longer than LARGEST_STEP are divided by four, with new points, until none remains.
@@ -74,7 +75,7 @@ def unwrap(S, k, R, M, logs, V, T):  # type: ignore[no-untyped-def]
             _put(open_intervals[count], m, m, m + 1, logs[m, 1], logs[m + 1, 1])
             turn[m] = 0.0
             count += 1
-    for _ in range(ROUNDS):
+    for _ in range(DIVISIONS):
         if count == 0:
             break
         if count > 64 + M // 4:
@@ -85,7 +86,7 @@ def unwrap(S, k, R, M, logs, V, T):  # type: ignore[no-untyped-def]
             for q in range(3):
                 angle = arc * (left + (right - left) * 0.25 * (q + 1))
                 points[3 * i + q] = complex(R * math.cos(angle), R * math.sin(angle))
-        scan(S, k, k, points, V, T, new, new)
+        scan(S, k, k, points, work, new, new)
         old, open_intervals = open_intervals, np.empty((4 * count, 5))
         still = 0
         for i in range(count):
@@ -185,7 +186,20 @@ def roots_from_power_sums(sums):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, V, T, v):  # type: ignore[no-untyped-def]
+def remainders(sums, z, R):  # type: ignore[no-untyped-def]
+    """Subtract the contribution of the eigenvalues z from the power sums of all."""
+    rest = sums.copy()
+    for i in range(len(z)):
+        rest[0] -= math.log(abs(z[i]) / R)
+        power = complex(1.0, 0.0)
+        for q in range(1, len(sums)):
+            power *= R / z[i]
+            rest[q] -= power
+    return rest
+
+
+@kernel
+def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, work, v):  # type: ignore[no-untyped-def]
     """All eigenvalues of U_k outside |z| = R: their number, and an array of them if there are at most MOST.
 
     S is U in single precision, `unit` the distance of neighbouring eigenvalues. The number is -1 where it could not
@@ -194,10 +208,10 @@ def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, 
     """
     half = U.shape[1] == 1
     nothing = np.empty(0, np.complex128)
-    circle(S, k, larger, R, M, points, logs, logs_larger, V, T)
+    circle(S, k, larger, R, M, points, logs, logs_larger, work)
     if larger > k and not agree(logs, logs_larger, M, 0.1 * unit):
         return -1, nothing
-    if not unwrap(S, k, R, M, logs, V, T):
+    if not unwrap(S, k, R, M, logs, work):
         return -1, nothing
     turns = -logs[M, 1] / (math.pi if half else 2 * math.pi)
     w = int(np.rint(turns))
@@ -206,25 +220,25 @@ def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, 
     if w == 0 or w > MOST:
         return w, nothing
     sums = power_sums(logs, M, w, half)
-    z = R / roots_from_power_sums(sums)
-    for i in range(w):
-        # Off the real axis, where a pair of real guesses for a complex pair would be held, and within reason.
-        z[i] *= min(max(abs(z[i]), R), R + 0.5 * unit) / abs(z[i])
-        if half:
-            z[i] += 1j * unit * (0.1 + 0.03 * i)
-    if not eigenvalues_near(U, k, z, 1e-4 * unit, 0.4 * unit, v):
+    z = np.empty(w, np.complex128)
+    found = 0
+    for _ in range(ROUNDS):
+        # Where some are found, the others are guessed anew: few numbers are well determined by their power sums.
+        rest = remainders(sums, z[:found], R)[: w - found + 1]
+        z[found:] = R / roots_from_power_sums(rest)
+        for i in range(found, w):
+            z[i] *= min(max(abs(z[i]), R), R + 0.5 * unit) / abs(z[i])
+            if half:
+                # Off the real axis, or two real guesses for a complex pair would never leave it.
+                z[i] += 1j * unit * (0.1 + 0.03 * i)
+        found = eigenvalues_near(U, k, z, found, R, unit, v)
+        if found == w:
+            break
+    if found < w:
         return -1, nothing
-    for i in range(w):
-        if not abs(z[i]) > R:
-            return -1, nothing
-        for other in range(i):
-            if abs(z[i] - z[other]) < 1e-3 * unit:
-                return -1, nothing
     # What the contour says of the eigenvalues must be what they are, to the accuracy of the trapezoidal rule.
+    rest = remainders(sums, z, R)
     for q in range(w + 1):
-        rest = sums[q]
-        for i in range(w):
-            rest -= math.log(abs(z[i]) / R) if q == 0 else (R / z[i]) ** q
-        if not abs(rest) < SLACK * max(q, 1) * unit:
+        if not abs(rest[q]) < SLACK * max(q, 1) * unit:
             return -1, nothing
     return w, z

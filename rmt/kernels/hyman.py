@@ -15,6 +15,7 @@ import numpy as np
 
 from rmt.kernels.compile import kernel
 
+SWEEPS = 12  # of Aberth's iteration
 SUMS = {"reassoc", "contract", "nsz"}  # what a sum needs to be vectorised; NaN and infinity keep their meaning
 
 
@@ -116,44 +117,48 @@ def certificate(U, c, k, slope, v, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def eigenvalues_near(U, k, guesses, tol, reach, v):  # type: ignore[no-untyped-def]
-    """Move `guesses`, in place, to distinct eigenvalues of U_k: Aberth's iteration on z^-k det(z - U_k).
+def eigenvalues_near(U, k, z, known, R, unit, v):  # type: ignore[no-untyped-def]
+    """Move z[known:] to eigenvalues of U_k outside |z| = R: Aberth's iteration on z^-k det(z - U_k).
 
-    Steps are cut to `reach`. For a real matrix, one that converges takes the guess nearest to its conjugate along.
-    Return whether all of them converged, that is, their last steps were shorter than tol.
+    z[:known] are eigenvalues already, from which the others keep away; `unit` is the distance of neighbours. For a
+    real matrix, one that converges (to 1e-4 units) takes the one nearest to its conjugate along. Return how many
+    distinct eigenvalues outside there are now; they come first in z.
     """
-    w = len(guesses)
+    w = len(z)
+    tol, reach = 1e-4 * unit, 0.4 * unit
     done = np.zeros(w, np.bool_)
-    pending = w
-    for _ in range(20):
+    done[:known] = True
+    for _ in range(SWEEPS):
         for c in range(w):
             if done[c]:
                 continue
-            z = guesses[c]
-            p, slope = characteristic(U, k, z, v)
-            step = p / (slope - k * p / z)
+            p, slope = characteristic(U, k, z[c], v)
+            step = p / (slope - k * p / z[c])
             pull = complex(0.0, 0.0)
             for other in range(w):
-                if other != c and guesses[other] != z:
-                    pull += 1 / (z - guesses[other])
+                if other != c and z[other] != z[c]:
+                    pull += 1 / (z[c] - z[other])
             step /= 1 - step * pull
             if not abs(step) <= reach:
                 step *= reach / abs(step)
-            z -= step
-            guesses[c] = z
+            z[c] -= step
             if abs(step) < tol:
                 done[c] = True
-                pending -= 1
-                if U.shape[1] == 1 and abs(z.imag) > 10 * tol:
-                    partner, nearest = -1, np.inf
+                if U.shape[1] == 1 and abs(z[c].imag) > 10 * tol:
+                    partner, nearest = c, np.inf
                     for other in range(w):
-                        distance = abs(guesses[other] - z.conjugate())
+                        distance = abs(z[other] - z[c].conjugate())
                         if not done[other] and distance < nearest:
                             partner, nearest = other, distance
-                    if partner >= 0:
-                        guesses[partner] = z.conjugate()
+                    if partner != c:
+                        z[partner] = z[c].conjugate()
                         done[partner] = True
-                        pending -= 1
-        if pending == 0:
-            return True
-    return False
+    found = 0
+    for c in range(w):
+        new = done[c] and abs(z[c]) > R
+        for other in range(found):
+            new &= abs(z[other] - z[c]) > 10 * tol
+        if new:
+            z[found] = z[c]
+            found += 1
+    return found

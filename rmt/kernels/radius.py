@@ -17,7 +17,7 @@ from rmt.kernels.compile import kernel
 from rmt.kernels.contour import EVERY, eigenvalues_outside
 from rmt.kernels.hessenberg import block_eigenvalues, draw_unit_columns
 from rmt.kernels.hyman import certificate, newton, right_vector
-from rmt.kernels.scan import PANEL, SLAB, single
+from rmt.kernels.scan import scan_workspace, single
 
 TOLERANCE = 1e-11  # of the radius, relative
 BLOCK, LARGER, CAPACITY = 6.0, 8.0, 10.0  # columns, in units of sqrt(n)
@@ -27,7 +27,7 @@ SMALL = 24  # n up to which the whole matrix goes to QR at once
 ATTEMPTS = ((0, 1), (1, 1), (-1, 2), (2, 2))
 QR, FAILED = -1, -2  # in place of the number of retries
 
-Workspace = namedtuple("Workspace", ["U", "c", "S", "v", "y", "points", "logs", "logs_larger", "V", "T"])
+Workspace = namedtuple("Workspace", ["U", "c", "S", "v", "y", "points", "logs", "logs_larger", "scan"])
 
 
 def workspace(n: int, parts: int, capacity: float = CAPACITY) -> Workspace:
@@ -44,8 +44,7 @@ def workspace(n: int, parts: int, capacity: float = CAPACITY) -> Workspace:
         points=np.empty(nodes + 1, np.complex128),
         logs=np.empty((nodes + 1, 2)),
         logs_larger=np.empty((nodes // EVERY + 1, 2)),
-        V=np.empty((larger + 1, 2 * SLAB), np.float32),
-        T=np.empty((PANEL, 2 * SLAB), np.float32),
+        scan=np.empty(scan_workspace(larger), np.float32),
     )
 
 
@@ -77,7 +76,7 @@ def sample_radius(rng, n, radii, start, work):  # type: ignore[no-untyped-def]
             while count == 0 and rung >= 0:
                 count, z = eigenvalues_outside(
                     work.U, work.S, block, larger, radii[rung], ATTEMPTS[retries][1] * _nodes(n, work.U.shape[1]), unit,
-                    work.points, work.logs, work.logs_larger, work.V, work.T, work.v,
+                    work.points, work.logs, work.logs_larger, work.scan, work.v,
                 )  # fmt: skip
                 base = rung
                 rung -= 1

@@ -14,8 +14,9 @@ import numpy as np
 from rmt.kernels.compile import kernel
 from rmt.kernels.lapack import sgemm
 
-SLAB = 64  # points: V of a slab stays in the second cache up to blocks of 2000
-PANEL = 32  # columns
+SLAB = 256  # points, at most: V of a slab stays in the second cache up to blocks of 400
+LANES = 16  # the width of a slab is a multiple of it
+PANEL = 64  # columns
 FUSED = {"contract"}
 
 
@@ -51,7 +52,7 @@ def _subtract_real(u, V, first, target):  # type: ignore[no-untyped-def]
 @kernel(fastmath=FUSED)
 def _subtract_imag(u, V, first, target):  # type: ignore[no-untyped-def]
     # target -= i sum_i u_i V[i], for complex rows (real parts, imaginary parts)
-    half = SLAB
+    half = target.shape[0] // 2
     for i in range(first, len(u)):
         a = u[i]
         A = V[i]
@@ -63,7 +64,7 @@ def _subtract_imag(u, V, first, target):  # type: ignore[no-untyped-def]
 @kernel(fastmath=FUSED)
 def _step(x, y, v, target):  # type: ignore[no-untyped-def]
     # target += z v, z = x + iy
-    half = SLAB
+    half = target.shape[0] // 2
     for m in range(half):
         target[m] += x[m] * v[m] - y[m] * v[half + m]
         target[half + m] += x[m] * v[half + m] + y[m] * v[m]
@@ -73,7 +74,8 @@ def _step(x, y, v, target):  # type: ignore[no-untyped-def]
 def _advance(S, first, last, x, y, V, T):  # type: ignore[no-untyped-def]
     # From rows 0..first of V to rows first + 1..last.
     minus, zero = np.float32(-1), np.float32(0)
-    width = 2 * SLAB
+    half = len(x)
+    width = 2 * half
     parts = S.shape[1]
     stride = parts * S.shape[2]
     for a in range(first, last, PANEL):
@@ -90,28 +92,34 @@ def _advance(S, first, last, x, y, V, T):  # type: ignore[no-untyped-def]
         for j in range(a, b):
             target = V[j + 1]
             if parts == 2:
-                for m in range(SLAB):
-                    target[m] -= T[j - a, SLAB + m]
-                    target[SLAB + m] += T[j - a, m]
+                imaginary = T[j - a]
+                for m in range(half):
+                    target[m] -= imaginary[half + m]
+                    target[half + m] += imaginary[m]
                 _subtract_imag(S[j, 1, : j + 1], V, a + 1, target)
             _subtract_real(S[j, 0, : j + 1], V, a + 1, target)
             _step(x, y, V[j], target)
 
 
 @kernel
-def scan(S, k, larger, points, V, T, logs, logs_larger):  # type: ignore[no-untyped-def]
+def scan(S, k, larger, points, work, logs, logs_larger):  # type: ignore[no-untyped-def]
     """Compute log f_k at `points` (complex), f_k(z) = z^-k det(z - U_k): log|f| and arg f in logs (points, 2).
 
-    Where larger > k, log f_larger goes to `logs_larger` likewise. V (> larger, 2 SLAB) and T (PANEL, 2 SLAB) are
-    workspace in single precision. The points should be near the unit circle.
+    Where larger > k, log f_larger goes to `logs_larger` likewise. `work` (`scan_workspace(larger)`, single) is
+    overwritten. The points should be near the unit circle.
     """
-    x, y = np.empty(SLAB, np.float32), np.empty(SLAB, np.float32)
-    for start in range(0, len(points), SLAB):
-        count = min(SLAB, len(points) - start)
-        for m in range(SLAB):
+    slabs = math.ceil(len(points) / SLAB)
+    width = LANES * math.ceil(len(points) / (LANES * slabs))
+    x, y = np.empty(width, np.float32), np.empty(width, np.float32)
+    rows = 2 * width * (larger + 1)
+    V = work[:rows].reshape(larger + 1, 2 * width)
+    T = work[rows : rows + 2 * width * PANEL].reshape(PANEL, 2 * width)
+    for start in range(0, len(points), width):
+        count = min(width, len(points) - start)
+        for m in range(width):
             z = points[start + min(m, count - 1)]
             x[m], y[m] = z.real, z.imag
-            V[0, m], V[0, SLAB + m] = 1.0, 0.0
+            V[0, m], V[0, width + m] = 1.0, 0.0
         _advance(S, 0, k, x, y, V, T)
         _logarithms(V[k], k, points[start : start + count], logs[start:])
         if larger > k:
@@ -120,9 +128,16 @@ def scan(S, k, larger, points, V, T, logs, logs_larger):  # type: ignore[no-unty
 
 
 @kernel
+def scan_workspace(k):  # type: ignore[no-untyped-def]
+    """Return the length of the workspace for blocks of up to k columns."""
+    return 2 * SLAB * (k + 1 + PANEL)
+
+
+@kernel
 def _logarithms(v, k, points, logs):  # type: ignore[no-untyped-def]
+    half = len(v) // 2
     for m in range(len(points)):
-        re, im, z = v[m], v[SLAB + m], points[m]
+        re, im, z = v[m], v[half + m], points[m]
         logs[m, 0] = 0.5 * (math.log(re * re + im * im) - k * math.log(z.real**2 + z.imag**2))
         logs[m, 1] = wrapped(math.atan2(im, re) - k * math.atan2(z.imag, z.real))
 

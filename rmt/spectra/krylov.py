@@ -1,4 +1,4 @@
-"""Spectra of Ginibre matrices from random Hessenberg forms: certified radii from a part, all eigenvalues from the whole."""
+"""Spectra of Ginibre matrices from random Hessenberg forms: radii from a certified part, eigenvalues from the whole."""
 
 from __future__ import annotations
 
