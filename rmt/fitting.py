@@ -250,7 +250,8 @@ def gumbel_distance(n: int, field: str = "real") -> float:
     Notes
     -----
     The complex distance falls like (2/e) log log n / log n (arXiv 2501.08039): no size that a computer
-    reaches is close to the limit.
+    reaches is close to the limit. The time is that of building the exact law: real matrices take seconds at
+    n = 4096, a quarter of a minute at 16,384 and minutes at 65,536; complex ones a fraction of a second.
 
     References
     ----------
