@@ -30,6 +30,7 @@ from rmt.fitting import GumbelFit, fit_gumbel, gumbel_distance
 
 # statistics
 from rmt.recurrence import hidden_norms, power_norms, sample_hidden_norms, sample_power_norms
+from rmt.spectra.certificate import CertificationError
 from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
 from rmt.spectra.sampled import sample_eigenvalues, sample_spectral_radius
 
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "IID",
+    "CertificationError",
     "Diagonal",
     "Ensemble",
     "Ginibre",

@@ -1,0 +1,153 @@
+"""The outermost eigenvalue of a matrix of which only products with vectors are needed, by Arnoldi's method.
+
+From a random start vector, some 8 sqrt(n) products find the outermost eigenvalues of a dense random matrix to
+rounding. Unlike the residual, which is small for any eigenvalue, a second and independent start vector tells
+whether it is the outermost one: it must lead to the same. This is a test and not a proof.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from rmt.kernels.reduction import hessenberg_eigenvalues
+from rmt.kernels.ritz import EPS, eigenpair
+from rmt.spectra.certificate import Criterion, Leading
+
+Product = Callable[[np.ndarray], np.ndarray]
+
+FIRST = 16  # dimension at the first check, or a little more; it doubles up to
+DENSE = 5.0  # times sqrt(n), from where it grows by
+STEP = 0.6  # times sqrt(n)
+SURVEY = 1.9  # all Ritz values are computed when the dimension has grown by this factor
+NEAR, MOST = 0.01, 4  # Ritz values that are followed meanwhile: how far from the outermost, relative, and how many
+SHARES = 0.6, 0.7, 0.8, 0.9, 1.0  # dimensions of the second space, in that of the first
+AGREEMENT = 1e-4  # relative accuracy that is asked of the second
+SINGULAR = 1e-14  # a product that leaves the space by less, relative, does not leave it
+
+
+class Ritz(NamedTuple):
+    """A Ritz value, the residual of its vector, a first-order bound of its error, and the vector in the basis."""
+
+    value: complex
+    residual: float
+    error: float
+    vector: np.ndarray
+
+
+class Arnoldi:
+    """Orthonormal basis V of the Krylov space of a random vector, by rows, and H with W V = V H."""
+
+    def __init__(self, product: Product, n: int, dtype: type, limit: int, seed: int) -> None:
+        self.product, self.n, self.k = product, n, 0
+        # What is never touched takes address space alone.
+        self.V: np.ndarray = np.empty((limit + 1, n), dtype)
+        self.H: np.ndarray = np.zeros((limit + 1, limit), dtype)
+        self.closed = False  # whether the space is invariant
+        self._surveyed = 0
+        self._followed: list[complex] = []
+        rng = np.random.default_rng(seed)
+        start = rng.standard_normal(n) + (1j * rng.standard_normal(n) if dtype is np.complex128 else 0.0)
+        self.V[0] = start / np.linalg.norm(start)
+
+    def extend(self, k: int) -> None:
+        """Enlarge the space to dimension k, unless it is invariant before."""
+        V, H = self.V, self.H
+        while self.k < k and not self.closed:
+            j = self.k
+            w = self.product(V[j])
+            size = before = _norm(w)
+            for _ in range(2):  # twice is enough, and mostly once is
+                overlaps = V[: j + 1].conj() @ w
+                w = w - overlaps @ V[: j + 1]
+                H[: j + 1, j] += overlaps
+                left = _norm(w)
+                if left > 0.7 * before:
+                    break
+                before = left
+            self.k = j + 1
+            self.closed = self.k == self.n or left <= SINGULAR * size
+            if not self.closed:
+                H[j + 1, j] = left
+                V[j + 1] = w / left
+
+    def outermost(self, criterion: Criterion) -> Ritz:
+        """Return the Ritz value where `criterion` is largest."""
+        H = self.H[: self.k, : self.k]
+        if self.k > SURVEY * self._surveyed:
+            self._surveyed = self.k
+            values = hessenberg_eigenvalues(H.T)
+            if H.dtype == np.float64:
+                values = values[values.imag >= 0]
+            values = values[np.argsort(-criterion(values), kind="stable")][:MOST]
+            self._followed = list(values[criterion(values) >= criterion(values[0]) - NEAR * np.abs(values).max()])
+        size = float(np.linalg.norm(H))
+        below = abs(self.H[self.k, self.k - 1])
+        pairs = []
+        for value in self._followed:
+            z, x, residual, overlap = eigenpair(H, value, size)
+            residual = math.hypot(residual, below * abs(x[-1]))
+            pairs.append(Ritz(z, residual, (residual + EPS * size) / overlap if overlap > EPS else math.inf, x))
+        self._followed = [pair.value for pair in pairs]
+        return max(pairs, key=lambda pair: float(criterion(np.array(pair.value))))
+
+
+def _norm(w: np.ndarray) -> float:
+    return math.sqrt(np.vdot(w, w).real)
+
+
+def _dimensions(n: int, limit: int) -> Iterator[int]:
+    root = math.sqrt(n)
+    k = DENSE * root
+    doublings = max(0, math.floor(math.log2(k / FIRST)))
+    for i in range(doublings, 0, -1):
+        yield min(math.ceil(k / 2**i), limit)
+    while k < limit:
+        yield math.ceil(k)
+        k += STEP * root
+    yield limit
+
+
+def tested_outermost(
+    product: Product, n: int, dtype: type, criterion: Criterion, tol: float, limit: int
+) -> Leading | None:
+    """Return the eigenvalue where `criterion` is largest, or None if a space of dimension `limit` does not tell.
+
+    The eigenvalue has a relative error of at most `tol` to first order.
+    """
+    first, second = (Arnoldi(product, n, dtype, limit, seed) for seed in (1, 2))
+    for k in _dimensions(n, limit):
+        first.extend(k)
+        found = first.outermost(criterion)
+        if found.error > tol * abs(found.value):
+            continue
+        for share in SHARES:
+            second.extend(math.ceil(share * first.k))
+            other = second.outermost(criterion)
+            if other.error <= AGREEMENT * abs(found.value):
+                break
+        else:
+            continue
+        difference = abs(criterion(np.array(found.value)) - criterion(np.array(other.value)))
+        if difference <= 10 * (found.error + other.error):
+            residual = _residual(first, found)
+            return Leading(found.value, residual, "krylov") if residual <= _allowed(first, found) else None
+    return None
+
+
+def _residual(space: Arnoldi, pair: Ritz) -> float:
+    """Return |W x - lambda x| of the Ritz vector x, |x| = 1, from the matrix itself."""
+    x = pair.vector @ space.V[: space.k]
+    if space.V.dtype == np.complex128:
+        image = space.product(x)
+    else:
+        image = space.product(np.ascontiguousarray(x.real)) + 1j * space.product(np.ascontiguousarray(x.imag))
+    return float(np.linalg.norm(image - pair.value * x))
+
+
+def _allowed(space: Arnoldi, pair: Ritz) -> float:
+    """Return the residual that the Ritz pair has, but for rounding: what is not linear has a larger one."""
+    return 2 * pair.residual + space.k * EPS * float(np.linalg.norm(space.H))

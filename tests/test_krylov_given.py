@@ -1,0 +1,321 @@
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.linalg import block_diag, circulant
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigs
+
+import rmt
+from rmt.kernels.reduction import hessenberg_eigenvalues, hessenberg_form
+from rmt.kernels.ritz import eigenpair
+from rmt.spectra import arnoldi, certificate
+from rmt.spectra import given as spectra_given
+from rmt.spectra.certificate import CertificationError
+
+STATISTICS = [(rmt.spectral_radius, np.abs), (rmt.spectral_abscissa, np.real)]
+EACH = pytest.mark.parametrize(("statistic", "criterion"), STATISTICS)
+PROVEN = {"dense", "hessenberg"}
+
+
+def never_wrong(n, field, draws, seed):
+    """Compare both routes with all eigenvalues, and return how often each method led to the value."""
+    used = []
+    for i in range(draws):
+        W = rmt.glorot(n, field).draw(rng=(seed, i))
+        spectrum = np.linalg.eigvals(W)
+        radius, abscissa = np.abs(spectrum).max(), spectrum.real.max()
+        for method in ("auto", "krylov"):
+            result = rmt.spectral_radius(W[None], method=method, full_output=True)
+            assert abs(result.value[0] - radius) < 1e-9 * radius, (method, i)
+            assert result.residual[0] < 1e-9
+            assert result.proven[0] == (result.method[0] in PROVEN)
+            used.append((method, str(result.method[0])))
+        assert abs(rmt.spectral_abscissa(W, method="krylov") - abscissa) < 1e-9 * radius
+    return {key: used.count(key) / draws for key in set(used)}
+
+
+@pytest.mark.parametrize(("n", "field", "draws"), [(256, "real", 200), (256, "complex", 20), (1024, "real", 3)])
+def test_never_wrong(n, field, draws):
+    used = never_wrong(n, field, draws, 0)
+    assert used["auto", "hessenberg"] > 0.95
+    assert used["krylov", "krylov"] > 0.95
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("n", "draws"), [(256, 10_000), (1024, 1_000)])
+def test_never_wrong_in_many_draws(n, draws):
+    used = never_wrong(n, "real", draws, 1)
+    assert used["auto", "hessenberg"] > 0.98
+    assert used["krylov", "krylov"] > 0.98
+
+
+def test_right_where_arpack_is_wrong():
+    missed = 0
+    for i in range(40):
+        W = rmt.glorot(256).draw(rng=i)
+        radius = np.abs(np.linalg.eigvals(W)).max()
+        arpack = abs(eigs(W, k=1, return_eigenvectors=False, v0=np.ones(256))[0])
+        if abs(arpack - radius) > 1e-6:
+            missed += 1
+            assert rmt.spectral_radius(W) == pytest.approx(radius, rel=1e-9)
+            assert rmt.spectral_radius(W, method="krylov") == pytest.approx(radius, rel=1e-9)
+    assert missed > 0
+
+
+def zoo(n=180):  # 12 sqrt(n) < n: no Krylov space is the whole
+    rng = np.random.default_rng(7)
+    G = rng.standard_normal((n, n)) / np.sqrt(n)
+    blocks = [rng.standard_normal((3, 3)), np.diag([1.5, -1.5001]), G[:50, :50]]
+    yield "orthogonal", rmt.Haar(n).draw(rng=0), {"dense"}
+    yield "unitary", rmt.Haar(n, "complex").draw(rng=0), {"dense"}
+    yield "permutation", np.eye(n)[rng.permutation(n)], {"dense"}
+    yield "cyclic shift", np.roll(np.eye(n), 1, axis=0), {"dense"}
+    yield "circulant", circulant(G[0]), None
+    yield "zero", np.zeros((n, n)), None
+    yield "identity", np.eye(n), None
+    yield "minus identity", -np.eye(n), None
+    yield "block diagonal", block_diag(G[: n // 2, : n // 2], 1.1 * G[n // 2 :, n // 2 :]), None
+    yield "small blocks", block_diag(G, *blocks), None
+    yield "triangular", np.triu(G), None
+    yield "strictly triangular", np.triu(G, 1), {"dense"}
+    yield "symmetric", G + G.T, None
+    yield "skew", G - G.T, None
+    yield "positive", np.abs(G), None
+    yield "rank one", np.outer(G[0], G[1]), None
+    yield "shifted", 5 * np.eye(n) + G, None
+    yield "complex", G + 1j * G.T, None
+    yield "huge", 1e304 * G, None
+    yield "tiny", 1e-304 * G, None
+
+
+ZOO = list(zoo())
+
+
+@EACH
+@pytest.mark.parametrize("method", ["auto", "krylov", "sparse"])
+@pytest.mark.parametrize(("W", "allowed"), [case[1:] for case in ZOO], ids=[case[0] for case in ZOO])
+def test_structured_matrices(statistic, criterion, method, W, allowed):
+    spectrum = rmt.kernels.eigenvalues.eigenvalues(W)
+    given = sparse.csr_array(W) if method == "sparse" else W
+    result = statistic(given, method="krylov" if method == "krylov" else "auto", full_output=True)
+    assert abs(result.value - criterion(spectrum).max()) <= 1e-9 * np.abs(spectrum).max()
+    assert result.residual <= 1e-9 * np.abs(W).max()
+    assert allowed is None or result.method in allowed
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_defective_matrices_within_the_backward_error(size):
+    # Jordan blocks, turned: a perturbation of size e moves the eigenvalue by e^(1/size).
+    n = 120
+    Q = rmt.Haar(n).draw(rng=3)
+    W = Q @ np.kron(np.diag(np.linspace(0.1, 1, n // size)), np.eye(size)) @ Q.T
+    W += Q @ np.kron(np.eye(n // size), np.eye(size, k=1)) @ Q.T
+    for method in ("auto", "krylov"):
+        result = rmt.spectral_radius(W, method=method, full_output=True)
+        assert result.residual < 1e-13
+        assert abs(result.value - 1) < 10 * (n * 1e-16) ** (1 / size)
+
+
+@EACH
+def test_an_isolated_eigenvalue_in_a_small_block_of_a_large_sparse_matrix(statistic, criterion):
+    n = 30_000
+    bulk = sparse.random_array(
+        (n, n), density=5 / n, rng=np.random.default_rng(0), data_sampler=lambda size: size * [0.2]
+    )
+    W = sparse.block_diag([bulk, np.array([[0.0, 40.0], [0.1, 0.0]])], format="csr")
+    result = statistic(W, full_output=True)
+    assert result.value == pytest.approx(2, rel=1e-9)
+    assert (result.method, result.proven) == ("krylov", False)
+    assert statistic(aslinearoperator(W)) == pytest.approx(2, rel=1e-9)
+
+
+def test_too_large_to_fall_back():
+    n = 20_000
+    shift = sparse.csr_array((np.ones(n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectra_given, "LAST_LIMIT", 0.5)
+        with pytest.raises(CertificationError, match="20,000 > 16,384"):
+            rmt.spectral_radius(shift)
+    with pytest.raises(rmt.checks.InputError, match="n <= 16,384"):
+        rmt.spectral_radius(shift, method="dense")
+    assert rmt.spectral_radius(sparse.csr_array((n, n))) == 0
+
+
+def operator(function, dtype=float, n=100):
+    return LinearOperator((n, n), matvec=function, dtype=dtype)
+
+
+@EACH
+def test_operators(statistic, criterion):
+    for field in ("real", "complex"):
+        W = rmt.glorot(300, field).draw(rng=1)
+        expected = criterion(np.linalg.eigvals(W)).max()
+        for factor in (1.0, 1e300, 1e-300):
+            scaled = operator(lambda v, W=factor * W: W @ v, W.dtype, 300)
+            result = statistic(scaled, full_output=True)
+            assert result.value == pytest.approx(factor * expected, rel=1e-9)
+            assert result.method == "krylov"
+            assert result.residual < 1e-9 * factor
+
+
+@EACH
+@pytest.mark.parametrize(
+    "bad",
+    [
+        operator(lambda v: np.full(100, np.nan)),
+        operator(lambda v: np.full(100, np.inf)),
+        operator(lambda v: np.ones(99)),
+        operator(lambda v: 1j * v),
+        operator(lambda v: v, object),
+        sparse.csr_array(np.full((100, 100), np.inf)),
+    ],
+)
+def test_bad_operators_are_refused(statistic, criterion, bad):
+    with pytest.raises(rmt.checks.InputError, match="W"):
+        statistic(bad)
+
+
+def test_an_operator_that_is_not_linear_is_not_believed(monkeypatch):
+    # Multiplication by the largest entry: no Ritz vector passes the explicit residual.
+    monkeypatch.setattr(spectra_given, "MAX_DENSE_N", 50)
+    W = rmt.glorot(100).draw(rng=0)
+    with pytest.raises(CertificationError):
+        rmt.spectral_radius(operator(lambda v: W @ v * (1 + 0.1 * np.sin(1e3 * v[0]))))
+
+
+@EACH
+def test_batches_and_threads(statistic, criterion, monkeypatch):
+    W = np.stack([rmt.glorot(100).draw(rng=0), rmt.Haar(100).draw(rng=0), np.zeros((100, 100))])
+    results = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("RMT_NUM_THREADS", threads)
+        results.append(statistic(W, method="krylov", full_output=True))
+    assert np.array_equal(results[0].value, results[1].value)
+    assert results[0].method.tolist() == ["krylov", "dense", "krylov"]
+    assert results[0].proven.tolist() == [False, True, False]
+    for i in range(3):
+        assert statistic(W[i], method="krylov") == results[0].value[i]
+
+
+def test_tol_is_reached_and_costs():
+    W = rmt.glorot(400).draw(rng=2)
+    radius = np.abs(np.linalg.eigvals(W)).max()
+    products = []
+    for tol in (1e-3, 1e-7, 1e-12):
+        count = []
+        value = rmt.spectral_radius(operator(lambda v, c=count: (c.append(1), W @ v)[1], n=400), tol=tol)
+        assert abs(value - radius) < tol * radius
+        products.append(len(count))
+    assert products[0] < products[1] < products[2]
+
+
+def without_its_leading_eigenvector(W):
+    """Return a start vector of which the Krylov space lacks the leading pair: no left eigenvector sees it."""
+    values, left = np.linalg.eig(W.T)
+    lead = left[:, np.argmax(np.abs(values))]
+    basis = np.linalg.qr(np.column_stack([lead.real, lead.imag]))[0]
+    start = np.random.default_rng(0).standard_normal(len(W))
+    return start - basis @ (basis.T @ start)
+
+
+def test_the_second_start_vector_finds_what_the_first_missed(monkeypatch):
+    # The first space is blind to the leading pair, up to rounding, and its own leading pair converges.
+    W = rmt.glorot(256).draw(rng=0)
+    radius = np.abs(np.linalg.eigvals(W)).max()
+    blind = without_its_leading_eigenvector(W)
+
+    class Blind(arnoldi.Arnoldi):
+        def __init__(self, product, n, dtype, limit, seed):
+            super().__init__(product, n, dtype, limit, seed)
+            if seed == 1:
+                self.V[0] = blind / np.linalg.norm(blind)
+
+    first = Blind(lambda v: W @ v, 256, np.float64, 160, 1)
+    first.extend(120)
+    assert abs(first.outermost(np.abs).value) < radius - 1e-3
+    monkeypatch.setattr(arnoldi, "Arnoldi", Blind)
+    assert rmt.spectral_radius(W, method="krylov") == pytest.approx(radius, rel=1e-9)
+
+
+def test_arnoldi_relation_and_bound():
+    W = rmt.glorot(200).draw(rng=5)
+    space = arnoldi.Arnoldi(lambda v: W @ v, 200, np.float64, 120, 1)
+    space.extend(50)
+    space.extend(110)
+    V, k = space.V, space.k
+    assert np.allclose(V[: k + 1] @ V[: k + 1].T, np.eye(k + 1), atol=1e-13)
+    assert np.allclose(W @ V[:k].T, V[: k + 1].T @ space.H[: k + 1, :k], atol=1e-13)
+    pair = space.outermost(np.abs)
+    x = pair.vector @ V[:k]
+    assert np.linalg.norm(W @ x - pair.value * x) == pytest.approx(pair.residual, rel=1e-3)
+    spectrum = np.linalg.eigvals(W)
+    assert np.abs(spectrum - pair.value).min() < 3 * pair.error
+
+
+@pytest.mark.parametrize("field", ["real", "complex"])
+def test_hessenberg_form_and_its_eigenpairs(field):
+    W = rmt.glorot(40, field).draw(rng=1)
+    H = hessenberg_form(W)
+    expected = np.sort_complex(np.linalg.eigvals(W))
+    assert np.allclose(np.sort_complex(hessenberg_eigenvalues(H)), expected, atol=1e-12)
+    T = np.tril(H, 1).T.copy()
+    z, x, residual, overlap = eigenpair(T, expected[-1] + 1e-6, np.linalg.norm(T))
+    assert abs(z - expected[-1]) < 1e-12
+    assert np.linalg.norm(T @ x - z * x) < 1e-13
+    assert residual < 1e-13
+    values, right = np.linalg.eig(T)
+    left = np.linalg.inv(right)[np.argmin(np.abs(values - z))]
+    assert overlap == pytest.approx(1 / np.linalg.norm(left), rel=1e-8)
+
+
+def count(W, moduli):
+    return certificate._by_count(hessenberg_form(W), np.array(moduli))
+
+
+def test_the_count_does_not_believe_the_block():
+    # Told that the radius is smaller than it is, it finds the eigenvalues further out all the same, or gives up.
+    n = 256
+    for seed in range(20):
+        W = rmt.glorot(n).draw(rng=seed)
+        moduli = np.sort(np.abs(np.linalg.eigvals(W)))[::-1]
+        for skipped in (1, 2, 4, 8):
+            found = count(W, moduli[skipped:])
+            assert found is None or abs(found) == pytest.approx(moduli[0], rel=1e-9)
+        assert count(W, 0.5 * moduli) is None
+        assert count(W, 1.5 * moduli) is None
+
+
+def test_what_the_count_misses_is_missed_by_jensen(monkeypatch):
+    # Take a leading pair out of what the count found: the mean of log|f| still knows of it.
+    original = certificate.eigenvalues_outside
+
+    def short(*arguments):
+        w, z = original(*arguments)
+        if w < 4:
+            return -1, z[:0]
+        rest = np.abs(z) < np.abs(z).max() - 1e-6
+        return int(rest.sum()), z[rest]
+
+    monkeypatch.setattr(certificate, "eigenvalues_outside", short)
+    for seed in range(10):
+        W = rmt.glorot(256).draw(rng=seed)
+        assert rmt.spectral_radius(W, full_output=True).method == "dense"
+
+
+def test_single_precision_that_fails_is_noticed(monkeypatch):
+    original = certificate.eigenvalues_outside
+
+    def noisy(U, S, k, larger, R, M, unit, points, logs, *rest):
+        result = original(U, S, k, larger, R, M, unit, points, logs, *rest)
+        logs[M // 2 :, 1] += 0.1
+        return result
+
+    monkeypatch.setattr(certificate, "eigenvalues_outside", noisy)
+    assert rmt.spectral_radius(rmt.glorot(256).draw(rng=0), full_output=True).method == "dense"
+
+
+def test_a_scaling_that_rises_is_refused():
+    H = np.triu(np.ones((80, 80)), -1).T.copy()
+    H[np.arange(40, 79), np.arange(41, 80)] = 1e10
+    U, S = np.empty((80, 1, 88)), np.empty((80, 1, 88), np.float32)
+    assert not certificate.unit_form(H, 1.0, U, S)
+    assert certificate.unit_form(H, 1e10, U, S)
