@@ -210,7 +210,8 @@ def densities(ax, data, shown, colour):
         plotting.modulus_density(ax, moduli, exact, np.linspace(0, 1.3, 66), color=colour[n])
         plotting.modulus_density(tail, moduli, exact, np.linspace(0.9, 1.3, 41), color=colour[n])
         chance = float(rmt.SpectralRadiusLaw(n, ensemble.field, ensemble.scale).sf(1.0))
-        lines.append(f"$n={n}$: {tables.format_number(chance, 4 if chance > 0.999 else 3)}")
+        number = "> 0.9999" if chance > 0.9999 else tables.format_number(chance, 4 if chance > 0.999 else 3)
+        lines.append(f"$n={n}$: {number}")
     white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     ax.text(1, 1, "\n".join(lines), transform=ax.transAxes, ha="right", va="top", fontsize=7, bbox=white)
     for panel in (ax, tail):
