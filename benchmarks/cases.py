@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,6 @@ from scipy import stats
 
 import rmt
 from benchmarks import peers
-from benchmarks.targets import with_targets
 from benchmarks.timing import Measure, Row, interleave, python, speedups, timed
 from rmt.kernels.radius import LARGER
 from rmt.laws import radius as law_tables
@@ -312,11 +312,10 @@ def imports(effort: Effort) -> list[Row]:
     return [Row("import rmt: time over that of its peers", f"import {peer}", seconds[RMT] / seconds[peer], fewer=True)]
 
 
-def every_row(effort: Effort) -> list[Row]:
-    """Return the whole table."""
-    rows = large(effort)
+def every_row(effort: Effort) -> Iterator[Row]:
+    """Yield the lines of the table as they are measured."""
+    yield from large(effort)
     for field in ("real", "complex"):
-        rows += radius(effort, field)
+        yield from radius(effort, field)
     for case in (growth, drawing, law, lazy_hidden_norms, given_matrix, explicit_hidden_norms, imports):
-        rows += case(effort)
-    return with_targets(rows)
+        yield from case(effort)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks import cases, figure, misses, report
+from benchmarks.targets import with_target
 from benchmarks.timing import one_core
 
 
@@ -18,7 +19,10 @@ def run(effort: cases.Effort, out: Path, command: str) -> None:
     start = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     with one_core():
-        rows = cases.every_row(effort)
+        rows = []
+        for row in map(with_target, cases.every_row(effort)):
+            print(*filter(None, report.row_cells(row)), sep=" | ", flush=True)
+            rows.append(row)
         wrong = misses.miss_table(effort.trials)
         times = figure.measure_curves(effort.sizes, effort.limit)
         minutes = (time.perf_counter() - start) / 60

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from benchmarks.peers import NUMPY
@@ -29,6 +28,6 @@ TARGETS = {
 }
 
 
-def with_targets(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows, each with its target if there is one."""
-    return [replace(row, target=TARGETS.get((row.work, row.peer))) for row in rows]
+def with_target(row: Row) -> Row:
+    """Return the row with its target if there is one."""
+    return replace(row, target=TARGETS.get((row.work, row.peer)))
