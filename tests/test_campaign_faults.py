@@ -174,7 +174,8 @@ for field in ("real", "complex"):
     W, steps = rmt.Ginibre(512, field), {"steps": 100}
     routes = [("power_norms", {**steps, "method": m}) for m in ("lazy", "dense")]
     routes += [("hidden_norms", {**steps, "method": m}) for m in ("lazy", "dense")]
-    for statistic, params in [*routes, ("eigenvalues", {}), ("spectral_radius", {"method": "law"})]:
+    routes += [("spectral_radius", {"method": m}) for m in ("law", "krylov")]
+    for statistic, params in [*routes, ("eigenvalues", {})]:
         with one_blas_thread():
             values = sample(Cell(statistic, W, params), 0, 0)
         print(field, statistic, params, hashlib.sha256(values.tobytes()).hexdigest()[:16])

@@ -57,6 +57,10 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
 
     Where neither the installation nor the user's cache directory is writable, the function is compiled afresh in
     each process.
+
+    A kernel that relaxes the order of sums (`fastmath`), and every kernel between it and those that Python calls, must
+    have forceinline=True. Otherwise a process may hold several compiled copies of it, each with an order of its own,
+    and which one is called depends on what was compiled and what came from the cache: the last bits of a sample would.
     """
     if function is None:
         return lambda inner: kernel(inner, **options)

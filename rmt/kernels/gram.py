@@ -41,7 +41,7 @@ def _fill_normal(rng: Generator, row: np.ndarray, parts: int) -> None:
         row[j] = std * rng.standard_normal()
 
 
-@kernel(fastmath=REASSOCIATE)
+@kernel(fastmath=REASSOCIATE, forceinline=True)
 def _square(row: np.ndarray) -> float:
     total = 0.0
     for j in range(len(row)):
@@ -49,7 +49,7 @@ def _square(row: np.ndarray) -> float:
     return total
 
 
-@kernel
+@kernel(forceinline=True)
 def _unit(row: np.ndarray, exponent: int) -> tuple[float, int]:
     """Scale `row` by a power of two to a length in [1/2, 2); return its square and the exponent that restores it."""
     square = _square(row)
@@ -60,7 +60,7 @@ def _unit(row: np.ndarray, exponent: int) -> tuple[float, int]:
     return _square(row), exponent + shift
 
 
-@kernel(fastmath=REASSOCIATE)
+@kernel(fastmath=REASSOCIATE, forceinline=True)
 def _regress(
     N: np.ndarray,
     B: np.ndarray,

@@ -15,7 +15,7 @@ ROWS = 3
 VECTORS = 4
 
 
-@kernel(fastmath={"reassoc", "contract", "nsz"})
+@kernel(fastmath={"reassoc", "contract", "nsz"}, forceinline=True)
 def _tile(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     """Fill out[s, i] = sum_k W[i, k] h[s, k] for ROWS rows and VECTORS vectors: the 12 sums stay in registers."""
     u, v, w = W[0], W[1], W[2]
@@ -32,7 +32,7 @@ def _tile(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     out[3, 0], out[3, 1], out[3, 2] = du, dv, dw
 
 
-@kernel
+@kernel(forceinline=True)
 def multiply(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     """Fill out[s] = W h[s], for W (n, n) or a diagonal (n,), and h, out (S, n); all C-contiguous and of one type."""
     if W.ndim == 1:

@@ -23,7 +23,7 @@ WIDE = 64
 LAYER_NORM_EPS = 1e-5
 
 
-@kernel(fastmath={"reassoc", "contract", "nsz"})
+@kernel(fastmath={"reassoc", "contract", "nsz"}, forceinline=True)
 def _square(row: np.ndarray) -> float:
     total = 0.0
     for j in range(len(row)):
@@ -31,7 +31,7 @@ def _square(row: np.ndarray) -> float:
     return total
 
 
-@kernel
+@kernel(forceinline=True)
 def _magnitude(row: np.ndarray) -> tuple[bool, int]:
     """Return whether `row` is zero, and an e with all its entries below 2^e, and not by far."""
     square = _square(row)
@@ -51,7 +51,7 @@ def _multiply(row: np.ndarray, exponent: int) -> None:
     row *= math.ldexp(1.0, exponent - half)
 
 
-@kernel
+@kernel(forceinline=True)
 def _fit(row: np.ndarray, exponent: int) -> tuple[float, int]:
     """Rescale `row` where it has left the window; return its square and its new exponent (0 for a zero row)."""
     square = _square(row)
@@ -64,7 +64,7 @@ def _fit(row: np.ndarray, exponent: int) -> tuple[float, int]:
     return _square(row), exponent + size
 
 
-@kernel
+@kernel(forceinline=True)
 def _fit_matrix(W: np.ndarray) -> tuple[np.ndarray, int]:
     """Return W = V * 2^shift, with W itself for V wherever its largest entry is in a safe window."""
     zero, size = _magnitude(W.ravel())
@@ -75,7 +75,7 @@ def _fit_matrix(W: np.ndarray) -> tuple[np.ndarray, int]:
     return V, size
 
 
-@kernel
+@kernel(forceinline=True)
 def _add_input(x: np.ndarray, row: np.ndarray, exponent: int) -> int:
     """Add x to row * 2^exponent; return the new exponent."""
     zero, size = _magnitude(x)
@@ -92,7 +92,7 @@ def _add_input(x: np.ndarray, row: np.ndarray, exponent: int) -> int:
     return exponent
 
 
-@kernel
+@kernel(forceinline=True)
 def _layer_norm(row: np.ndarray, exponent: int) -> int:
     """Replace a = row * 2^exponent by (a - mean) / sqrt(var + eps), var = mean |a - mean|^2; return the exponent."""
     row -= row.mean()

@@ -142,7 +142,7 @@ class SpectralRadiusLaw(Law):
     (Kostlan 1992). Real: a Pfaffian that reduces to a determinant (Forrester & Nagao 2007; Sinclair 2007; Borodin &
     Sinclair 2009; Rider & Sinclair 2014).
 
-    The law is tabulated on first use: in about 0.1 s (complex), about 1 s (real, n = 1024), about a minute (real,
+    The law is tabulated on first use: in about 0.1 s (complex), about 1 s (real, n = 1024), about half a minute (real,
     n = 65,536). Accuracy: `cdf` to 1e-12 absolute (n <= 4096); `sf`, `logsf`, `isf` to 1e-10 relative down to
     probability 1e-100; `logcdf` to 1e-8 relative down to F = 1e-30. Both tails reach down to 1e-300, with an accuracy
     that falls off beyond the limits just named; a probability below that is returned as 0, its log as -inf.
