@@ -70,9 +70,9 @@ FULL = Effort(
     width=1024,
     steps=1000,
     lazy=(4096, 128),
-    trials={256: 1000, 1024: 200},
+    trials={256: 500, 1024: 100},
     sizes=SIZES,
-    limit=20.0,
+    limit=10.0,
 )
 QUICK = Effort(
     rounds={64: 7, 256: 7, 1024: 3},
