@@ -22,7 +22,7 @@ MAX_DENSE_N = 16_384
 MAX_BASIS = 2**28  # entries of a Krylov basis
 
 # Below, all eigenvalues take no longer than a few.
-SMALL = 64
+SMALL = 100
 
 # Dimension of the Krylov space, in units of sqrt(n), after which all eigenvalues are computed, or, where they
 # cannot be, after which the search is given up.
@@ -75,7 +75,7 @@ def spectral_radius(W: Any, *, method: str = "auto", tol: float = 1e-10, full_ou
         "auto" is "krylov" for a sparse matrix or an operator. For an array its answer is proven: W is
         reduced to Hessenberg form, and all eigenvalues outside of a circle are counted and found; all
         eigenvalues of W where that does not succeed.
-        Below n = 64 all methods are "dense". `full_output` tells what was used.
+        Below n = 100 all methods are "dense". `full_output` tells what was used.
     tol : float
         Relative accuracy that "krylov" must reach, to first order in the residual; the others are accurate to
         rounding.
