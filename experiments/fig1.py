@@ -3,7 +3,9 @@
     rmt run experiments/fig1.py --out results/fig1 [--field complex] [--rule paper] [--quick]
 
 Two rows, the ensembles; three columns: (a) the density of |lambda|, sampled and exact, (b) ||W^t v||^2 and
-(c) ||h_t||^2 / n against t. The table ``radius`` sets Monte Carlo beside the exact law of the radius.
+(c) ||h_t||^2 / n against t. The table ``radius`` sets Monte Carlo beside the exact law of the radius. Every sample
+takes the fastest route that is exact in law: Hessenberg draws for spectra and radii (real), Kostlan's gamma variables
+for moduli (complex), trajectories without the matrix where T <= n.
 """
 
 from __future__ import annotations
@@ -23,13 +25,24 @@ from rmt.campaign import Cell, Experiment
 
 SIZES = (64, 256, 1024)
 STEPS = 1000
-MATRICES = {64: 2000, 256: 1000, 1024: 100}
-TRAJECTORIES = {64: 200, 256: 200, 1024: 48}
-QUICK_MATRICES = {64: 400, 256: 40, 1024: 4}
-QUICK_TRAJECTORIES = {64: 40, 256: 40, 1024: 8}
+# Samples by statistic and size: whole spectra for (a), radii for the table, trajectories for (b) and (c).
+TRAJECTORIES = {64: 1000, 256: 1000, 1024: 200}
+COUNTS = {
+    "eigenvalue_moduli": {64: 2000, 256: 1000, 1024: 100},
+    "spectral_radius": {64: 20_000, 256: 10_000, 1024: 2000},
+    "power_norms": TRAJECTORIES,
+    "hidden_norms": TRAJECTORIES,
+}
+QUICK_TRAJECTORIES = {64: 100, 256: 60, 1024: 10}
+QUICK_COUNTS = {
+    "eigenvalue_moduli": {64: 400, 256: 40, 1024: 4},
+    "spectral_radius": {64: 1000, 256: 500, 1024: 200},
+    "power_norms": QUICK_TRAJECTORIES,
+    "hidden_norms": QUICK_TRAJECTORIES,
+}
 
 NAMES = ("Glorot", "Rescaled Glorot")
-METHOD = "dense eigenvalues"
+METHOD = "krylov"  # certified radii from truncated Hessenberg forms, exact in law
 
 
 def ensembles(options):
@@ -42,8 +55,12 @@ def ensembles(options):
     return rows
 
 
-def eigenvalues(ensemble):
-    return Cell("eigenvalues", ensemble)
+def moduli(ensemble):
+    return Cell("eigenvalue_moduli", ensemble)
+
+
+def radii(ensemble):
+    return Cell("spectral_radius", ensemble, {"method": METHOD})
 
 
 def power_norms(ensemble):
@@ -55,15 +72,12 @@ def hidden_norms(ensemble):
 
 
 def cells(options):
-    return [
-        kind(ensemble) for ensemble in ensembles(options).values() for kind in (eigenvalues, power_norms, hidden_norms)
-    ]
+    kinds = (moduli, radii, power_norms, hidden_norms)
+    return [kind(ensemble) for ensemble in ensembles(options).values() for kind in kinds]
 
 
 def samples(cell, quick):
-    if cell.statistic == "eigenvalues":
-        return (QUICK_MATRICES if quick else MATRICES)[cell.ensemble.n]
-    return (QUICK_TRAJECTORIES if quick else TRAJECTORIES)[cell.ensemble.n]
+    return (QUICK_COUNTS if quick else COUNTS)[cell.statistic][cell.ensemble.n]
 
 
 def present(data, out, options):
@@ -81,34 +95,34 @@ def present(data, out, options):
 def radius_row(row, ensemble, data, options):
     """Return what is known of the radius of one ensemble: exact, Monte Carlo, in the limit, and fitted."""
     n, field, scale = ensemble.n, ensemble.field, ensemble.scale
-    radii = np.abs(data[eigenvalues(ensemble)]).max(axis=1)
-    size = len(radii)
+    sample = data[radii(ensemble)]
+    size = len(sample)
     law = rmt.SpectralRadiusLaw(n, field, scale)
     limit = rmt.GumbelLimit(n, field, scale) if rmt.gamma_n(n) > 0 else None
-    fit = rmt.fit_gumbel(radii, rng=0)
-    exact_ks = stats.ks_1samp(radii, law.cdf)
+    fit = rmt.fit_gumbel(sample, rng=0)
+    exact_ks = stats.ks_1samp(sample, law.cdf)
     # The standard deviation of Laplace's rule: unlike sqrt(p (1 - p) / size), not 0 where all exceed 1.
-    unstable = int(np.sum(radii > 1))
+    unstable = int(np.sum(sample > 1))
     share = (unstable + 1) / (size + 2)
-    sd = radii.std(ddof=1)
+    sd = sample.std(ddof=1)
     return {
         "ensemble": row,
         "field": field,
         "n": n,
         "rule": options["rule"] if row == "Rescaled Glorot" else "none",
         "gain": scale,
-        "matrices": size,
+        "samples": size,
         "method": METHOD,
         "p_exact": float(law.sf(1.0)),
         "p_mc": unstable / size,
         "p_mc_se": math.sqrt(share * (1 - share) / (size + 3)),
         "p_gumbel": float(limit.sf(1.0)) if limit else math.nan,
         "mean_exact": float(law.mean()),
-        "mean_mc": radii.mean(),
+        "mean_mc": sample.mean(),
         "mean_mc_se": sd / math.sqrt(size),
         "sd_exact": float(law.std()),
         "sd_mc": sd,
-        "sd_mc_se": math.sqrt(max(stats.moment(radii, 4) - sd**4, 0) / size) / (2 * sd),
+        "sd_mc_se": math.sqrt(max(stats.moment(sample, 4) - sd**4, 0) / size) / (2 * sd),
         "fit_loc": fit.loc,
         "fit_loc_low": fit.loc_ci[0],
         "fit_loc_high": fit.loc_ci[1],
@@ -117,7 +131,7 @@ def radius_row(row, ensemble, data, options):
         "fit_scale_high": fit.scale_ci[1],
         "ks_exact": exact_ks.statistic,
         "ks_exact_pvalue": exact_ks.pvalue,
-        "ks_limit": stats.ks_1samp(radii, limit.cdf).statistic if limit else math.nan,
+        "ks_limit": stats.ks_1samp(sample, limit.cdf).statistic if limit else math.nan,
         "ks_fit": fit.ks,
         "ks_fit_pvalue": fit.ks_pvalue,
     }
@@ -132,7 +146,7 @@ def readable(table):
 
     def column(r):
         return {
-            "matrices": number(r.matrices),
+            "samples": number(r.samples),
             "gain": number(r.gain, 6),
             "P(ρ > 1), exact": number(r.p_exact, 6),
             f"P(ρ > 1), {METHOD}": both(r.p_mc, r.p_mc_se),
@@ -202,13 +216,13 @@ def densities(ax, data, shown, colour):
     tail = ax.inset_axes((0.14, 0.62, 0.40, 0.36))
     lines = ["$P(\\rho>1)$"]
     for n, ensemble in shown.items():
-        moduli = np.abs(data[eigenvalues(ensemble)]).ravel()
+        sample = data[moduli(ensemble)].ravel()
 
         def exact(r, ensemble=ensemble):
             return rmt.modulus_density(r, ensemble.n, ensemble.field, ensemble.scale)
 
-        plotting.modulus_density(ax, moduli, exact, np.linspace(0, 1.3, 66), color=colour[n])
-        plotting.modulus_density(tail, moduli, exact, np.linspace(0.9, 1.3, 41), color=colour[n])
+        plotting.modulus_density(ax, sample, exact, np.linspace(0, 1.3, 66), color=colour[n])
+        plotting.modulus_density(tail, sample, exact, np.linspace(0.9, 1.3, 41), color=colour[n])
         chance = float(rmt.SpectralRadiusLaw(n, ensemble.field, ensemble.scale).sf(1.0))
         number = "> 0.9999" if chance > 0.9999 else tables.format_number(chance, 4 if chance > 0.999 else 3)
         lines.append(f"$n={n}$: {number}")
@@ -264,7 +278,7 @@ def legend(fig, data, options, colour):
     glorot = {n: ensemble for (row, n), ensemble in ensembles(options).items() if row == "Glorot"}
     handles = []
     for n, ensemble in glorot.items():
-        matrices, paths = len(data[eigenvalues(ensemble)]), len(data[hidden_norms(ensemble)])
+        matrices, paths = len(data[moduli(ensemble)]), len(data[hidden_norms(ensemble)])
         label = f"$n={n}$: {matrices} matrices in (a), {paths} in (b), (c)"
         handles.append(Line2D([], [], color=colour[n], linewidth=2, label=label))
     handles += [

@@ -32,7 +32,7 @@ from rmt.fitting import GumbelFit, fit_gumbel, gumbel_distance
 from rmt.recurrence import hidden_norms, power_norms, sample_hidden_norms, sample_power_norms
 from rmt.spectra.certificate import CertificationError
 from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
-from rmt.spectra.sampled import sample_eigenvalues, sample_spectral_radius
+from rmt.spectra.sampled import sample_eigenvalue_moduli, sample_eigenvalues, sample_spectral_radius
 
 # campaigns
 from rmt import campaign, checks
@@ -72,6 +72,7 @@ __all__ = [
     "power_norms",
     "rescaled_gain",
     "rescaled_glorot",
+    "sample_eigenvalue_moduli",
     "sample_eigenvalues",
     "sample_hidden_norms",
     "sample_power_norms",

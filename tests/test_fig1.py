@@ -34,7 +34,8 @@ def draws(fig1, options, matrices=20, paths=12):
     rng = np.random.default_rng(0)
     data = {}
     for ensemble in fig1.ensembles(options).values():
-        data[fig1.eigenvalues(ensemble)] = rmt.sample_eigenvalues(ensemble, matrices, rng=rng)
+        data[fig1.moduli(ensemble)] = rmt.sample_eigenvalue_moduli(ensemble, matrices, rng=rng)
+        data[fig1.radii(ensemble)] = rmt.sample_spectral_radius(ensemble, matrices, method="krylov", rng=rng)
         data[fig1.power_norms(ensemble)] = rmt.sample_power_norms(ensemble, fig1.STEPS, paths, log=True, rng=rng)
         data[fig1.hidden_norms(ensemble)] = rmt.sample_hidden_norms(ensemble, fig1.STEPS, paths, log=True, rng=rng)
     return data
@@ -45,15 +46,14 @@ def test_cells_and_counts_are_those_of_the_paper():
     options = fig1.experiment.defaults()
     assert options == {"field": "real", "rule": "exact"}
     cells = fig1.experiment.cells(options)
-    assert len(set(cells)) == len(cells) == 18
+    assert len(set(cells)) == len(cells) == 24
     for cell in cells:
         n, count = cell.ensemble.n, fig1.experiment.samples(cell, False)
-        smallest = (
-            {64: 2000, 256: 1000, 1024: 100} if cell.statistic == "eigenvalues" else {64: 200, 256: 200, 1024: 48}
-        )
+        matrices = cell.statistic in ("eigenvalue_moduli", "spectral_radius")
+        smallest = {64: 2000, 256: 1000, 1024: 100} if matrices else {64: 200, 256: 200, 1024: 48}
         assert count >= smallest[n]
         assert 2 <= fig1.experiment.samples(cell, True) < count
-        if cell.statistic != "eigenvalues":
+        if not matrices:
             assert cell.params == {"steps": 1000, "log": True}
 
 
@@ -80,10 +80,10 @@ def test_table(fig1, tmp_path):
     table = pd.read_csv(tmp_path / "radius.csv", na_values="undefined")
     assert list(table.ensemble) == ["Glorot"] * 2 + ["Rescaled Glorot"] * 2
     assert list(table.n) == [64, 256] * 2
-    assert set(table.method) == {"dense eigenvalues"}
-    assert list(table.matrices) == [20] * 4
+    assert set(table.method) == {"krylov"}
+    assert list(table.samples) == [20] * 4
     for line, ensemble in zip(table.itertuples(), fig1.ensembles(options).values(), strict=True):
-        radii = np.abs(data[fig1.eigenvalues(ensemble)]).max(axis=1)
+        radii = data[fig1.radii(ensemble)]
         law = rmt.SpectralRadiusLaw(ensemble.n, "real", ensemble.scale)
         fit = rmt.fit_gumbel(radii, rng=0)
         assert line.gain == ensemble.scale
@@ -105,7 +105,7 @@ def test_table(fig1, tmp_path):
             assert line.p_gumbel == pytest.approx(rmt.GumbelLimit(256, "real", ensemble.scale).sf(1.0), rel=1e-12)
     text = (tmp_path / "radius.csv").read_text(encoding="utf-8")
     assert text.count("undefined") == 4
-    assert "dense eigenvalues" in (tmp_path / "radius.md").read_text(encoding="utf-8")
+    assert ", krylov" in (tmp_path / "radius.md").read_text(encoding="utf-8")
     assert len(shown) == 4
     assert max(map(len, shown.to_string().splitlines())) <= 120
 
@@ -114,18 +114,15 @@ def test_standard_error_of_the_standard_deviation(fig1):
     # Against its spread over many samples of one law.
     ensemble = rmt.glorot(64)
     radii = rmt.SpectralRadiusLaw(64).rvs((400, 200), rng=0)
-    rows = [
-        fig1.radius_row("Glorot", ensemble, {fig1.eigenvalues(ensemble): x[:, None]}, {"rule": "exact"})
-        for x in radii[:15]
-    ]
+    rows = [fig1.radius_row("Glorot", ensemble, {fig1.radii(ensemble): x}, {"rule": "exact"}) for x in radii[:15]]
     spread = radii.std(axis=1, ddof=1).std(ddof=1)
     assert np.mean([row["sd_mc_se"] for row in rows]) == pytest.approx(spread, rel=0.2)
 
 
 def test_all_matrices_unstable_still_leaves_an_error(fig1):
     ensemble = rmt.glorot(64)
-    radii = 1.01 + 0.1 * np.random.default_rng(0).random((50, 1))
-    row = fig1.radius_row("Glorot", ensemble, {fig1.eigenvalues(ensemble): radii}, {"rule": "exact"})
+    radii = 1.01 + 0.1 * np.random.default_rng(0).random(50)
+    row = fig1.radius_row("Glorot", ensemble, {fig1.radii(ensemble): radii}, {"rule": "exact"})
     assert row["p_mc"] == 1.0
     assert 0.01 < row["p_mc_se"] < 0.03
 

@@ -70,11 +70,34 @@ def test_probability_that_all_eigenvalues_are_real(n):
 
 def test_squared_moduli_of_complex_eigenvalues_are_gammas():
     # As a set (Kostlan 1992); hence the largest, and the smallest, of independent Gamma(k), k = 1..n.
-    n = 6
-    x = np.sort(n * np.abs(rmt.sample_eigenvalues(rmt.glorot(n, "complex"), 3000, rng=0)) ** 2)
+    n, scale = 6, 0.7
+    spectra = rmt.sample_eigenvalues(rmt.Ginibre(n, "complex", scale), 3000, rng=0)
+    moduli = rmt.sample_eigenvalue_moduli(rmt.Ginibre(n, "complex", scale), 3000, rng=1)
+    assert moduli.shape == (3000, n)
     k = np.arange(1, n + 1)
+    for x in (np.abs(spectra), moduli):
+        _check_kostlan(np.sort(n * (x / scale) ** 2), k)
+
+
+def _check_kostlan(x, k):
     oracles.check_law(x[:, -1], lambda t: stats.gamma.cdf(t[:, None], k).prod(axis=1))
     oracles.check_law(x[:, 0], lambda t: 1 - stats.gamma.sf(t[:, None], k).prod(axis=1))
+
+
+def test_moduli_of_the_others_are_those_of_their_eigenvalues():
+    for ensemble in (rmt.glorot(5), rmt.Haar(4, "complex"), rmt.Diagonal(6)):
+        x = rmt.sample_eigenvalue_moduli(ensemble, 3, rng=2)
+        assert np.array_equal(x, np.abs(rmt.sample_eigenvalues(ensemble, 3, rng=2)))
+
+
+def test_moduli_depend_on_rng_and_index_only():
+    ensemble = rmt.glorot(7, "complex")
+    nine = rmt.sample_eigenvalue_moduli(ensemble, 9, rng=5)
+    assert np.array_equal(nine[:4], rmt.sample_eigenvalue_moduli(ensemble, 4, rng=5))
+    with pytest.raises(rmt.checks.InputError, match="size must be"):
+        rmt.sample_eigenvalue_moduli(ensemble, 0)
+    with pytest.raises(rmt.checks.InputError, match="single matrix"):
+        rmt.sample_eigenvalue_moduli(rmt.IndependentProduct(4), 1)
 
 
 def test_phases_of_unitary_eigenvalues():

@@ -16,7 +16,7 @@ import numpy as np
 from rmt import checks
 from rmt.campaign.identity import canonical, describe, describe_function
 from rmt.recurrence import sample_hidden_norms, sample_power_norms
-from rmt.spectra.sampled import sample_eigenvalues, sample_spectral_radius
+from rmt.spectra.sampled import sample_eigenvalue_moduli, sample_eigenvalues, sample_spectral_radius
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,7 @@ MAX_SEED = 2**128 - 1
 STATISTICS: dict[str, Callable] = {
     "spectral_radius": sample_spectral_radius,
     "eigenvalues": sample_eigenvalues,
+    "eigenvalue_moduli": sample_eigenvalue_moduli,
     "power_norms": sample_power_norms,
     "hidden_norms": sample_hidden_norms,
 }
@@ -50,7 +51,7 @@ class Cell:
     Parameters
     ----------
     statistic : str or callable
-        "spectral_radius", "eigenvalues", "power_norms" or "hidden_norms", one sample of which is
+        "spectral_radius", "eigenvalues", "eigenvalue_moduli", "power_norms" or "hidden_norms", one sample of which is
         ``rmt.sample_<name>(ensemble, size=1, rng=rng, **params)[0]``; or an importable function of
         (ensemble, params, rng) that returns a number or an array, always of the same shape.
     ensemble : dataclass

@@ -119,6 +119,51 @@ def sample_eigenvalues(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.
     return np.stack(parallel.thread_map(ensemble.eigenvalues, streams(rng, size), size))
 
 
+def sample_eigenvalue_moduli(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.ndarray:
+    """Sample the moduli of all eigenvalues of a random matrix, in no particular order.
+
+    For complex Gaussian entries neither matrix nor eigenvalues are needed: the squared moduli of the n eigenvalues are,
+    as a set, independent gamma variables, n of them instead of O(n^3) operations. For all others these are the
+    absolute values of :func:`sample_eigenvalues`.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Law of the matrix.
+    size : int
+        Number of samples.
+    rng : SPEC 7 value, optional
+        Sample i depends on the state of `rng` and on i, not on `size` nor on the number of threads.
+
+    Returns
+    -------
+    ndarray of shape (size, n)
+
+    Raises
+    ------
+    InputError
+        If the ensemble has no single matrix, or an argument is out of its range.
+
+    References
+    ----------
+    Kostlan (1992), Linear Algebra Appl. 162-164, 385-388, theorem 1.1.
+
+    Examples
+    --------
+    >>> import rmt
+    >>> rmt.sample_eigenvalue_moduli(rmt.glorot(4, "complex"), 2, rng=0).shape
+    (2, 4)
+    """
+    _check_spectrum(ensemble)
+    size = checks.integer("size", size)
+    ginibre = same_spectrum(ensemble)
+    if ginibre is None or ginibre.field == "real":
+        return np.abs(sample_eigenvalues(ensemble, size, rng=rng))
+    shapes = np.arange(1, ginibre.n + 1)
+    squares = np.stack([stream.standard_gamma(shapes) for stream in streams(rng, size)])
+    return ginibre.scale * np.sqrt(squares / ginibre.n)
+
+
 def same_spectrum(ensemble: Ensemble) -> Ginibre | None:
     """Return the Ginibre ensemble whose eigenvalues have the joint law of those of `ensemble`, or None."""
     if isinstance(ensemble, Ginibre):
