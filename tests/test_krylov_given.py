@@ -234,6 +234,20 @@ def test_the_second_start_vector_finds_what_the_first_missed(monkeypatch):
     assert rmt.spectral_radius(W, method="krylov") == pytest.approx(radius, rel=1e-9)
 
 
+def test_the_basis_stays_orthogonal_where_products_hardly_leave_it():
+    W = np.eye(200) + 1e-8 * rmt.glorot(200).draw(rng=5)
+    space = arnoldi.Arnoldi(lambda v: W @ v, 200, np.float64, 60, 1)
+    space.extend(60)
+    assert np.allclose(space.V @ space.V.T, np.eye(61), atol=1e-13)
+
+
+def test_a_pair_that_the_matrix_does_not_confirm_is_not_returned(monkeypatch):
+    W = rmt.glorot(120).draw(rng=5)
+    assert rmt.spectral_radius(W, method="krylov", full_output=True).method == "krylov"
+    monkeypatch.setattr(arnoldi, "_residual", lambda space, pair: 1e-3)
+    assert rmt.spectral_radius(W, method="krylov", full_output=True).method == "hessenberg"
+
+
 def test_arnoldi_relation_and_bound():
     W = rmt.glorot(200).draw(rng=5)
     space = arnoldi.Arnoldi(lambda v: W @ v, 200, np.float64, 120, 1)
