@@ -206,32 +206,40 @@ def test_tol_is_reached_and_costs():
     assert products[0] < products[1] < products[2]
 
 
-def without_its_leading_eigenvector(W):
-    """Return a start vector of which the Krylov space lacks the leading pair: no left eigenvector sees it."""
+def blind_first_space(monkeypatch, W):
+    """Let the start vector of the first Krylov space lack the leading pair of W: no left eigenvector sees it."""
     values, left = np.linalg.eig(W.T)
     lead = left[:, np.argmax(np.abs(values))]
-    basis = np.linalg.qr(np.column_stack([lead.real, lead.imag]))[0]
-    start = np.random.default_rng(0).standard_normal(len(W))
-    return start - basis @ (basis.T @ start)
+    basis = np.linalg.qr(np.column_stack([lead.real, lead.imag]) if lead.imag.any() else lead[:, None].real)[0]
+
+    class Blind(arnoldi.Arnoldi):
+        def __init__(self, product, n, dtype, limit, seed):
+            super().__init__(product, n, dtype, limit, seed)
+            if seed == 1:
+                self.V[0] -= basis @ (basis.T @ self.V[0])
+                self.V[0] /= np.linalg.norm(self.V[0])
+
+    monkeypatch.setattr(arnoldi, "Arnoldi", Blind)
 
 
 def test_the_second_start_vector_finds_what_the_first_missed(monkeypatch):
     # The first space is blind to the leading pair, up to rounding, and its own leading pair converges.
     W = rmt.glorot(256).draw(rng=0)
     radius = np.abs(np.linalg.eigvals(W)).max()
-    blind = without_its_leading_eigenvector(W)
-
-    class Blind(arnoldi.Arnoldi):
-        def __init__(self, product, n, dtype, limit, seed):
-            super().__init__(product, n, dtype, limit, seed)
-            if seed == 1:
-                self.V[0] = blind / np.linalg.norm(blind)
-
-    first = Blind(lambda v: W @ v, 256, np.float64, 160, 1)
+    blind_first_space(monkeypatch, W)
+    first = arnoldi.Arnoldi(lambda v: W @ v, 256, np.float64, 160, 1)
     first.extend(120)
     assert abs(first.outermost(np.abs).value) < radius - 1e-3
-    monkeypatch.setattr(arnoldi, "Arnoldi", Blind)
     assert rmt.spectral_radius(W, method="krylov") == pytest.approx(radius, rel=1e-9)
+
+
+@pytest.mark.parametrize("runner_up", [0.9999, -0.9999, -1, 1])
+def test_two_eigenvalues_that_are_almost_as_far_out(monkeypatch, runner_up):
+    W = block_diag([[1.0]], [[runner_up]], 0.6 * rmt.glorot(200).draw(rng=0))
+    W = (Q := rmt.Haar(202).draw(rng=1)) @ W @ Q.T
+    for _ in range(2):
+        assert rmt.spectral_radius(W, method="krylov") == pytest.approx(1, rel=1e-11)
+        blind_first_space(monkeypatch, W)
 
 
 def test_the_basis_stays_orthogonal_where_products_hardly_leave_it():

@@ -126,16 +126,18 @@ def tested_outermost(
             continue
         for share in SHARES:
             second.extend(math.ceil(share * first.k))
-            other = second.outermost(criterion)
-            if other.error <= AGREEMENT * abs(found.value):
-                break
-        else:
-            continue
-        difference = abs(criterion(np.array(found.value)) - criterion(np.array(other.value)))
-        if difference <= 10 * (found.error + other.error):
-            residual = _residual(first, found)
-            return Leading(found.value, residual, "krylov") if residual <= _allowed(first, found) else None
+            if _agree(found, second.outermost(criterion), criterion, tol):
+                residual = _residual(first, found)
+                return Leading(found.value, residual, "krylov") if residual <= _allowed(first, found) else None
     return None
+
+
+def _agree(found: Ritz, other: Ritz, criterion: Criterion, tol: float) -> bool:
+    """Whether the second space, less accurate, leads to the same eigenvalue, or accurately to one as far out."""
+    size, accuracy = abs(found.value), 10 * (found.error + other.error)
+    same = other.error <= AGREEMENT * size and abs(found.value - other.value) <= accuracy
+    found_far, other_far = criterion(np.array([found.value, other.value]))
+    return bool(same or (other.error <= tol * size and abs(found_far - other_far) <= accuracy))
 
 
 def _residual(space: Arnoldi, pair: Ritz) -> float:
