@@ -26,7 +26,7 @@ from rmt.campaign import Cell, Experiment
 SIZES = (64, 256, 1024)
 STEPS = 1000
 # Samples by statistic and size: whole spectra for (a), radii for the table, trajectories for (b) and (c).
-TRAJECTORIES = {64: 1000, 256: 1000, 1024: 200}
+TRAJECTORIES = {64: 1000, 256: 400, 1024: 100}
 COUNTS = {
     "eigenvalue_moduli": {64: 2000, 256: 1000, 1024: 100},
     "spectral_radius": {64: 20_000, 256: 10_000, 1024: 2000},
