@@ -63,4 +63,6 @@ else
 fi
 "$python" -m pip install --disable-pip-version-check --progress-bar off --editable . "$@" ||
     fail "the installation failed (the reason is above); the same command tries again."
+say "compiling the kernels, once: about a minute"
+"$python" tools/warm.py || say "that failed, and is no harm: each kernel is then compiled when it is first called"
 printf '%s' "$state" >"$venv/.rmt-$group"
