@@ -235,6 +235,15 @@ def test_a_scan_of_another_matrix_is_no_certificate():
     assert wrong == 0
 
 
+def test_an_eigenvalue_found_twice_counts_once():
+    U = companion([1.2, 1.1, 0.3, -0.5])
+    v = np.zeros((4, 5))
+    for second, found in ((1.2, 1), (1.11, 2)):
+        z = np.array([1.2, second], complex)
+        assert hyman.eigenvalues_near(U, 4, z, 1, 1.02, 0.1, v) == found
+        assert np.allclose(z[:found], [1.2, 1.1][:found], atol=1e-6)
+
+
 def test_an_eigenvalue_of_the_larger_block_alone_is_no_certificate():
     U, _ = drawn(np.random.default_rng(5), 100, 80, "real")
     assert outside(U, 60, 1.01, 80, 0.1)[0] >= 0
