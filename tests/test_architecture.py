@@ -119,7 +119,7 @@ def test_the_import_rule_itself(name, source, expected):
     assert forbidden(name, modules.pop()) == expected
 
 
-@pytest.mark.parametrize("path", python_files("rmt", "tests", "experiments"), ids=ids)
+@pytest.mark.parametrize("path", python_files("rmt", "tests", "experiments", "benchmarks", "tools"), ids=ids)
 def test_files_are_short(path):
     assert len(path.read_text().splitlines()) < MAX_LINES
 
