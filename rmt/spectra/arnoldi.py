@@ -111,7 +111,7 @@ def _dimensions(n: int, limit: int) -> Iterator[int]:
     yield limit
 
 
-def tested_outermost(
+def krylov_outermost(
     product: Product, n: int, dtype: type, criterion: Criterion, tol: float, limit: int
 ) -> Leading | None:
     """Return the eigenvalue where `criterion` is largest, or None if a space of dimension `limit` does not tell.

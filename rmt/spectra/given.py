@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from rmt import checks, parallel
 from rmt.kernels.eigenvalues import eigenvalues
-from rmt.spectra.arnoldi import FIRST, Product, tested_outermost
+from rmt.spectra.arnoldi import FIRST, Product, krylov_outermost
 from rmt.spectra.certificate import CertificationError, Criterion, Leading, proven_radius
 
 METHODS = ("auto", "dense", "krylov")
@@ -230,7 +230,7 @@ def _by_krylov(product: Product, dtype: Any, n: int, criterion: Criterion, tol: 
         limit = math.ceil(LIMIT * math.sqrt(n))
     else:
         limit = max(FIRST, min(math.ceil(LAST_LIMIT * math.sqrt(n)), MAX_BASIS // n))
-    return tested_outermost(product, n, np.dtype(dtype).type, criterion, tol, min(limit, n))
+    return krylov_outermost(product, n, np.dtype(dtype).type, criterion, tol, min(limit, n))
 
 
 def _sparse_product(W: Any) -> tuple[Product, Any, float]:
