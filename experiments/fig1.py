@@ -35,7 +35,7 @@ COUNTS = {
 }
 QUICK_TRAJECTORIES = {64: 100, 256: 60, 1024: 10}
 QUICK_COUNTS = {
-    "eigenvalue_moduli": {64: 400, 256: 40, 1024: 4},
+    "eigenvalue_moduli": {64: 400, 256: 40, 1024: 2},
     "spectral_radius": {64: 1000, 256: 500, 1024: 200},
     "power_norms": QUICK_TRAJECTORIES,
     "hidden_norms": QUICK_TRAJECTORIES,
