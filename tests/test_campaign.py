@@ -86,14 +86,14 @@ def test_another_run_is_refused_with_a_diff(demo_file, tmp_path, changed, line):
     with pytest.raises(InputError) as error:
         campaign.run(campaign.load(demo_file), out, **{"quick": True, **changed})
     assert line in str(error.value)
-    assert str(error.value).count("\n") <= 24
+    assert "\n" not in str(error.value)
     assert (stamps(out), contents(out)) == (before, bytes_before)
 
 
-def test_a_long_diff_fits_on_a_screen(tmp_path):
+def test_a_long_diff_is_cut(tmp_path):
     many = [campaign.Cell(normals, None, {"k": k}) for k in range(60)]
     campaign.run(experiment(many[:1]), tmp_path)
-    with pytest.raises(InputError, match="and 39 more"):
+    with pytest.raises(InputError, match="and 55 more"):
         campaign.run(experiment(many), tmp_path)
 
 

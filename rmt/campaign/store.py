@@ -25,7 +25,7 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples"
 PARTIAL = ".partial-"
-DIFF_LINES = 20
+DIFFERENCES = 4  # named in an error, which is one line
 
 
 class Store:
@@ -69,12 +69,11 @@ class Store:
             raise checks.InputError(
                 f"{path} is of schema {stored['schema_version']}, this is {SCHEMA}: choose another --out"
             )
-        lines = difference(stored["configuration"], self.plan.configuration())
-        if lines:
-            rest = len(lines) - DIFF_LINES
-            shown = lines if rest <= 0 else [*lines[:DIFF_LINES], f"... and {rest} more"]
-            title = f"{self.directory} holds another run; choose another --out. They differ in"
-            raise checks.InputError("\n  ".join([title, *shown]))
+        found = difference(stored["configuration"], self.plan.configuration())
+        if found:
+            rest = len(found) - DIFFERENCES
+            shown = found if rest <= 0 else [*found[:DIFFERENCES], f"and {rest} more"]
+            raise checks.InputError(f"{self.directory} holds another run ({'; '.join(shown)}); choose another --out")
 
     def versions(self) -> dict[str, str]:
         """Return the versions that the manifest records."""
