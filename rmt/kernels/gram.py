@@ -23,6 +23,13 @@ REASSOCIATE = {"reassoc", "contract", "nsz"}
 # C_tt^2 below this fraction of scale^2 |h_{t-1}|^2 / n is lost in rounding.
 RESOLVED = 2.0**-44
 BLOCK = 4
+# Rows are padded with zeros to a multiple of this, so that vector loops leave no remainder.
+LANES = 8
+
+
+@kernel
+def _padded(width: int) -> int:
+    return (width + LANES - 1) // LANES * LANES
 
 
 @kernel
@@ -113,9 +120,9 @@ def hidden(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray
     rank = min(steps, n)
     # Rows t of N and B are zero until drawn and beyond their t columns, so that whole blocks can be taken.
     rows = (parts * steps + BLOCK - 1) // BLOCK * BLOCK
-    N = np.zeros((rows, parts * rank))
-    B = np.zeros((rows, parts * rank))
-    last = np.zeros(parts * rank)
+    N = np.zeros((rows, _padded(parts * rank)))
+    B = np.zeros((rows, _padded(parts * rank)))
+    last = np.zeros(_padded(parts * rank))
     square = 0.0
     exponent = 0
     for t in range(steps):
@@ -127,18 +134,18 @@ def hidden(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray
             square *= math.ldexp(1.0, 2 * exponent)
             exponent = 0
         innovation = math.ldexp(1.0, -2 * exponent)
-        rest = last[:width].copy()
-        state = np.zeros(width)
+        rest = last[: _padded(width)].copy()
+        state = np.zeros(len(rest))
         explained = 0.0
         for first in range(0, parts * t, BLOCK):
             # Rows of N and B have at most as many entries as their number, so a block needs no later columns.
-            columns = min(first + BLOCK, width)
+            columns = min(_padded(first + BLOCK), len(rest))
             explained += _regress(N, B, first, columns, variance, last, rest, state)
         unexplained = innovation + variance * square - explained
         if unexplained > max(innovation, RESOLVED * variance * square):
             spread = math.sqrt(unexplained)
             rest /= spread
-            _store(N, t, rest, parts)
+            _store(N, t, rest[:width], parts)
         else:
             # W h_{t-1} is known up to rounding: nothing is learnt about W, and row t of N stays zero.
             spread = math.sqrt(innovation)
@@ -150,9 +157,9 @@ def hidden(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray
             fresh[below] = _chi(rng, n - t, parts)
         _store(B, t, fresh, parts)
 
-        state += spread * fresh
+        state[:width] += spread * fresh
         square, exponent = _unit(state, exponent)
-        last[:width] = state
+        last[: len(state)] = state
         squares[t] = square
         exponents[t] = exponent
 
