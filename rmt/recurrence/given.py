@@ -146,6 +146,11 @@ def _check_batch(batches: dict[str, np.ndarray]) -> None:
         raise checks.InputError(f"the leading axes must broadcast, got {shapes}") from error
 
 
+def _broadcast(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    # What NumPy broadcasts is read-only, and kernels would be given a copy of it.
+    return array if array.shape == shape else np.broadcast_to(array, shape)
+
+
 def _for_each_matrix(
     norms: Callable[..., None], W: np.ndarray, length: int, *inputs: tuple[np.ndarray, int]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +160,7 @@ def _for_each_matrix(
     share the matrix; squares and powers (S, length) are to be filled.
     """
     batch = np.broadcast_shapes(W.shape[:-2], *(array.shape[: array.ndim - own] for array, own in inputs))
-    spread = [np.broadcast_to(array, (*batch, *array.shape[array.ndim - own :])) for array, own in inputs]
+    spread = [_broadcast(array, (*batch, *array.shape[array.ndim - own :])) for array, own in inputs]
     W = W.reshape((1,) * (len(batch) - W.ndim + 2) + W.shape)
     squares = np.empty((*batch, length))
     powers = np.empty((*batch, length), np.int64)
