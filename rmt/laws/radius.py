@@ -144,8 +144,9 @@ class SpectralRadiusLaw(Law):
 
     The law is tabulated on first use: in about 0.1 s (complex), about 1 s (real, n = 1024), about half a minute (real,
     n = 65,536). Accuracy: `cdf` to 1e-12 absolute (n <= 4096); `sf`, `logsf`, `isf` to 1e-10 relative down to
-    probability 1e-100; `logcdf` to 1e-8 relative down to F = 1e-30. Both tails reach down to 1e-300, with an accuracy
-    that falls off beyond the limits just named; a probability below that is returned as 0, its log as -inf.
+    probability 1e-100; `logcdf` to 1e-8 relative down to F = 1e-30. The lower tail reaches down to F = 1e-100 and the
+    upper one to 1 - F = 1e-300, with an accuracy that falls off beyond the limits just named; a probability below that
+    is returned as 0, its log as -inf.
     At n = 1e12 the spacing of doubles near r = 1 alone moves F by 1e-9; quantiles and moments are not affected.
 
     References
