@@ -6,6 +6,7 @@ names the argument, what is allowed and what was given.
 
 from __future__ import annotations
 
+import importlib
 import math
 import numbers
 from collections.abc import Sequence
@@ -18,6 +19,10 @@ FIELDS = ("real", "complex")
 
 class InputError(ValueError):
     """A value that a caller passed is outside of what is allowed."""
+
+
+class MissingExtraError(ImportError):
+    """A library that only an optional part of rmt needs is not installed."""
 
 
 def _shown(value: object) -> str:
@@ -107,3 +112,13 @@ def square(name: str, value: Any) -> np.ndarray:
     if result.ndim < 2 or result.shape[-1] != result.shape[-2] or result.shape[-1] == 0:
         raise InputError(f"{name} must have shape (..., n, n) with n >= 1, got shape {result.shape}")
     return result
+
+
+def optional(module: str, extra: str) -> Any:
+    """Return the module of that name, which comes with the extra `extra` of rmt."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{module} is needed and not installed: pip install 'rmt[{extra}]' ({error})", name=module
+        ) from error

@@ -222,7 +222,7 @@ def test_interrupt_outside_of_the_samples_is_status_75(capsys, demo_file, tmp_pa
     demo_file.write_text(FILE.replace("    (out /", "    raise KeyboardInterrupt\n    (out /"))
     arguments = ["run", demo_file, "--out", tmp_path / "out", "--quick"]
     for found, program in (("/usr/bin/rmt", "rmt"), (None, f"{sys.executable} -m rmt")):
-        monkeypatch.setattr("rmt.cli.shutil.which", lambda name, found=found: found)
+        monkeypatch.setattr("rmt.cli.entry.shutil.which", lambda name, found=found: found)
         status, _, err = run(capsys, *arguments)
         assert status == 75
         assert err.splitlines()[-1] == f"rmt: interrupted; go on with: {program} {' '.join(map(str, arguments))}"

@@ -1,0 +1,61 @@
+"""What all commands share: exit statuses, the parser, and how they print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, NoReturn
+
+from rmt import checks
+
+DONE, FINDING, BAD_INPUT, INCOMPLETE, NO_EXTRA, INTERRUPTED = 0, 1, 2, 3, 4, 75
+
+STATUSES = """\
+exit status: 0 done; 1 a finding; 2 bad input, with one line that says what; 3 some samples failed;
+4 an extra is missing, with one line that names it; 75 interrupted, with the command that resumes.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one line for an error, and no guessing at abbreviated options."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found, for one line at the entry."""
+        raise checks.InputError(f"{message} (see `{self.prog} --help`)")
+
+
+def complain(line: str, status: int) -> int:
+    """Print `line` on standard error and return `status`."""
+    print(line, file=sys.stderr)
+    return status
+
+
+def say(text: str) -> None:
+    """Print `text` on standard output."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise checks.InputError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
+def print_json(result: Any) -> None:
+    """Print `result` as JSON."""
+    say(json.dumps(result, allow_nan=False, indent=2))
+
+
+def number(text: str) -> int | float:
+    """Read an int where the text is one, else a float; what is allowed is checked by the function called."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
