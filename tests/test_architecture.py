@@ -22,10 +22,6 @@ FLOORS = {
     "spectra": 4,
     "recurrence": 4,
     "campaign": 5,
-    "initializers": 5,
-    "audit": 5,
-    "report": 6,
-    "training": 6,
     "cli": 7,
     "__main__": 8,
 }
