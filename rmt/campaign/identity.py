@@ -24,15 +24,33 @@ def qualified_name(thing: Any) -> str:
     return f"rmt.{name}" if module.split(".")[0] == "rmt" else f"{module}.{name}"
 
 
+def source(function: Callable) -> str | None:
+    """Return the source text of a function, or None where there is none."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return None
+
+
 def describe_function(function: Callable) -> dict[str, Any]:
     """Describe a user's function by its qualified name and the hash of its source (None without a source)."""
-    name = qualified_name(function)
-    try:
-        source: str | None = inspect.getsource(function)
-    except (OSError, TypeError):
-        source = None
-    digest = None if source is None else hashlib.sha256(source.encode()).hexdigest()
-    return {"function": name, "source_sha256": digest}
+    text = source(function)
+    digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return {"function": qualified_name(function), "source_sha256": digest}
+
+
+def sources(value: Any) -> dict[str, str]:
+    """Return {qualified name: source text} of every function within `value`, which `describe` takes."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value) if field.compare]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return {name: text for item in value for name, text in sources(item).items()}
+    if callable(value) and not isinstance(value, type):
+        text = source(value)
+        return {} if text is None else {qualified_name(value): text}
+    return {}
 
 
 def describe(value: Any) -> Any:
@@ -71,3 +89,8 @@ def describe(value: Any) -> Any:
 def canonical(description: Any) -> str:
     """Return the canonical text of a description: JSON with sorted keys, floats by repr, no spaces."""
     return json.dumps(description, sort_keys=True, separators=(",", ":"))
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of the canonical text of `value`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()

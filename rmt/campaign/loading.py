@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import sys
-import types
 from pathlib import Path
 
 from rmt import checks
 from rmt.campaign.plan import Experiment, one_line, place
+from rmt.campaign.program import Program
 
 
 def load(path: str | os.PathLike) -> Experiment:
@@ -23,23 +23,17 @@ def load(path: str | os.PathLike) -> Experiment:
     """
     path = Path(path)
     try:
-        code = compile(path.read_bytes(), str(path), "exec")
+        program = Program(str(path), path.read_text(encoding="utf-8"))
+        compile(program.source, str(path), "exec")
     except OSError as error:
         raise checks.InputError(f"experiment file {path} cannot be read: {error.strerror}") from error
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
         raise checks.InputError(f"{path}{line}: not Python: {error.msg}") from error
-    except ValueError as error:  # null bytes
+    except ValueError as error:  # null bytes, or bytes that are no text
         raise checks.InputError(f"{path}: not Python: {error}") from error
-    name = f"experiment_{path.stem}"
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    sys.modules[name] = module
     try:
-        exec(code, module.__dict__)
+        module = program.execute()
     except (Exception, SystemExit) as error:
         raise checks.InputError(f"{place(error, str(path)) or f'{path}: '}{one_line(error)}") from error
     if "experiment" not in module.__dict__:
@@ -47,4 +41,4 @@ def load(path: str | os.PathLike) -> Experiment:
     if not isinstance(module.__dict__["experiment"], Experiment):
         kind = type(module.__dict__["experiment"]).__name__
         raise checks.InputError(f"{path}: `experiment` must be an rmt.campaign.Experiment, got {kind}")
-    return module.__dict__["experiment"]
+    return dataclasses.replace(module.__dict__["experiment"], program=program)

@@ -1,164 +1,44 @@
-"""What a run computes: cells and their seeds, experiments, and the plan that joins options and counts."""
+"""What a run computes: an experiment, and the plan that joins it with options, a seed and counts."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from rmt import checks
-from rmt.campaign.identity import canonical, describe, describe_function
-from rmt.recurrence import sample_hidden_norms, sample_power_norms
-from rmt.spectra.sampled import sample_eigenvalue_moduli, sample_eigenvalues, sample_spectral_radius
+from rmt.campaign.cells import STREAM_VERSION, Cell
+from rmt.campaign.program import Program
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Result = TypeVar("Result")
 
-STREAM_VERSION = 1
-"""Raised whenever the meaning of a seed changes; a store of another version is refused."""
-
 DEFAULT_SEED = 0
 MAX_SEED = 2**128 - 1
 
-STATISTICS: dict[str, Callable] = {
-    "spectral_radius": sample_spectral_radius,
-    "eigenvalues": sample_eigenvalues,
-    "eigenvalue_moduli": sample_eigenvalue_moduli,
-    "power_norms": sample_power_norms,
-    "hidden_norms": sample_hidden_norms,
-}
-
-RESERVED_OPTIONS = ("file", "help", "json", "out", "quick", "seed")
-
-
-@dataclass(frozen=True, eq=False)
-class Cell:
-    """One statistic of one ensemble: what samples 0, 1, 2, ... are samples of.
-
-    Cells are equal, and hash alike, where their canonical descriptions agree. The seed of a sample follows
-    from that description and from the sample's index, and from nothing else in the experiment: adding cells
-    or raising a count changes no other sample.
-
-    Parameters
-    ----------
-    statistic : str or callable
-        "spectral_radius", "eigenvalues", "eigenvalue_moduli", "power_norms" or "hidden_norms", one sample of which is
-        ``rmt.sample_<name>(ensemble, size=1, rng=rng, **params)[0]``; or an importable function of
-        (ensemble, params, rng) that returns a number or an array, always of the same shape.
-    ensemble : dataclass
-        An ensemble of rmt, or a frozen dataclass of one's own.
-    params : dict, default {}
-        Arguments of the statistic: numbers, strings, arrays, functions, lists and dicts of them.
-    version : int, default 1
-        Raise it when the statistic changes its meaning in a way that its own source does not show.
-
-    Examples
-    --------
-    >>> import rmt
-    >>> cell = rmt.campaign.Cell("power_norms", rmt.Ginibre(8), {"steps": 3})
-    >>> cell == rmt.campaign.Cell("power_norms", rmt.Ginibre(8), {"steps": 3})
-    True
-    >>> rmt.campaign.sample(cell, root=0, index=5).shape
-    (4,)
-    """
-
-    statistic: str | Callable
-    ensemble: Any
-    params: dict[str, Any] = field(default_factory=dict)
-    version: int = 1
-    key: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.params, Mapping):
-            raise checks.InputError(f"params must be a dict, got {self.params!r}")
-        object.__setattr__(self, "params", dict(self.params))
-        version = checks.integer("version", self.version)
-        if callable(self.statistic):
-            statistic: Any = describe_function(self.statistic)
-        else:
-            statistic = checks.choice("statistic", self.statistic, tuple(STATISTICS))
-            try:
-                signature = inspect.signature(STATISTICS[statistic])
-                signature.bind(self.ensemble, size=1, rng=None, **self.params)
-            except TypeError as error:
-                raise checks.InputError(f"params of the statistic {statistic!r}: {error}") from None
-        description = {
-            "statistic": statistic if isinstance(statistic, dict) else f"rmt.sample_{statistic}",
-            "ensemble": describe(self.ensemble),
-            "params": describe(self.params),
-            "version": version,
-        }
-        object.__setattr__(self, "key", canonical(description))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Cell) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    @property
-    def sha256(self) -> bytes:
-        """The 32 bytes that stand for this cell in seeds and file names."""
-        return hashlib.sha256(self.key.encode()).digest()
-
-    @property
-    def statistic_name(self) -> str:
-        """The statistic's name without its module."""
-        return self.statistic if isinstance(self.statistic, str) else str(self.statistic.__qualname__)
-
-    @property
-    def label(self) -> str:
-        """A line for people."""
-        params = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
-        return " ".join(part for part in (self.statistic_name, repr(self.ensemble), params) if part)
-
-    @property
-    def name(self) -> str:
-        """A file name: readable in front, unique by the short hash at its end."""
-        parts = [self.statistic_name]
-        if is_dataclass(self.ensemble):
-            parts.append(type(self.ensemble).__name__)
-            parts += [_slug(f.name, getattr(self.ensemble, f.name)) for f in fields(self.ensemble) if f.compare]
-        parts += [_slug(name, value) for name, value in self.params.items()]
-        readable = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(filter(None, parts)))
-        return f"{readable[:80]}-{self.sha256.hex()[:8]}"
-
-
-def _slug(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bool, int, float)):
-        return f"{name}{value:.4g}" if isinstance(value, float) else f"{name}{value}"
-    return ""
-
-
-def stream(root: int, cell: Cell, index: int) -> np.random.Generator:
-    """Return the generator of sample `index` of `cell`: these and the root seed alone decide."""
-    words = np.frombuffer(cell.sha256, dtype=">u4").tolist()
-    sequence = np.random.SeedSequence(root, spawn_key=(STREAM_VERSION, *words, index))
-    return np.random.Generator(np.random.PCG64DXSM(sequence))
-
-
-def sample(cell: Cell, root: int, index: int) -> np.ndarray:
-    """Return sample `index` of `cell` under the root seed, as an array of doubles or complex doubles."""
-    rng = stream(root, cell, index)
-    if callable(cell.statistic):
-        value = cell.statistic(cell.ensemble, dict(cell.params), rng)
-    else:
-        value = STATISTICS[cell.statistic](cell.ensemble, size=1, rng=rng, **cell.params)[0]
-    result = np.asarray(value)
-    if result.dtype.kind not in "biufc" or result.size == 0:
-        raise TypeError(f"a statistic returns a number or an array of numbers, got {type(value).__name__}")
-    return result.astype(np.complex128 if result.dtype.kind == "c" else np.float64)
+RESERVED_OPTIONS = (
+    "allow_mixed_numerics",
+    "engine",
+    "file",
+    "help",
+    "json",
+    "max_seconds",
+    "out",
+    "quick",
+    "samples",
+    "scheduler",
+    "seed",
+    "target_se",
+    "workers",
+)
 
 
 @dataclass(frozen=True)
@@ -179,6 +59,10 @@ class Experiment:
     present : callable
         ``present(data, out, options) -> DataFrame`` draws figures and tables into the directory `out` from
         ``data[cell]``, an array of shape (count, ...), and returns the summary that the command prints.
+    target : callable, optional
+        ``target(cell, values) -> array of shape (count,)``: that whose mean ``--target-se`` is about, from samples
+        of shape (count, ...); say ``values > 1`` for P(rho > 1), or None for a cell that has no such target. By
+        default a sample that is one real number is its own target, and cells of arrays have none.
     """
 
     name: str
@@ -186,12 +70,14 @@ class Experiment:
     samples: Callable[[Cell, bool], int]
     options: dict[str, Any]
     present: Callable[[dict[Cell, np.ndarray], Path, dict[str, Any]], pd.DataFrame]
+    target: Callable[[Cell, np.ndarray], np.ndarray | None] | None = None
+    program: Program | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise checks.InputError(f"name of an experiment must be a string, not empty, got {self.name!r}")
-        for role in ("cells", "samples", "present"):
-            if not callable(getattr(self, role)):
+        for role in ("cells", "samples", "present", "target"):
+            if not callable(getattr(self, role)) and not (role == "target" and self.target is None):
                 raise checks.InputError(f"{role} of an experiment must be a function, got {getattr(self, role)!r}")
         if not isinstance(self.options, Mapping):
             raise checks.InputError(f"options of an experiment must be a dict, got {self.options!r}")
@@ -220,28 +106,32 @@ class Plan:
     experiment: Experiment
     options: dict[str, Any]
     seed: int
-    quick: bool
     counts: dict[Cell, int]
+    target_se: float | None = None
 
     def configuration(self) -> dict[str, Any]:
-        """Return what the manifest records, and what a second call must agree with."""
+        """Return what the manifest records, and what a second call must agree with: all but the counts."""
         return {
             "experiment": self.experiment.name,
             "options": self.options,
             "seed": self.seed,
-            "quick": self.quick,
             "stream_version": STREAM_VERSION,
             "cells": [
                 {
                     "label": cell.label,
+                    "folder": cell.name,
                     "sha256": cell.sha256.hex(),
                     "description": json.loads(cell.key),
-                    "samples": count,
-                    "file": f"samples/{cell.name}-*.parquet",
                 }
-                for cell, count in self.counts.items()
+                for cell in self.counts
             ],
+            "sources": {name: text for cell in self.counts for name, text in cell.sources.items()},
         }
+
+    def stopping(self) -> dict[str, Any]:
+        """Return when the work is done."""
+        samples = {cell.sha256.hex(): count for cell, count in self.counts.items()}
+        return {"samples": samples, "target_se": self.target_se}
 
 
 def make_plan(
@@ -250,8 +140,14 @@ def make_plan(
     options: Mapping[str, Any] | None = None,
     seed: int = DEFAULT_SEED,
     quick: bool = False,
+    samples: int | None = None,
+    target_se: float | None = None,
 ) -> Plan:
-    """Ask `experiment` for its cells and counts, and check them."""
+    """Ask `experiment` for its cells and counts, and check them; `samples` stands for every count if it is given."""
+    if samples is not None:
+        samples = checks.integer("samples", samples)
+    if target_se is not None:
+        target_se = checks.real("target_se", target_se, above=0.0)
     seed = checks.integer("seed", seed, minimum=0, maximum=MAX_SEED)
     chosen = experiment.defaults()
     for name, value in (options or {}).items():
@@ -266,9 +162,12 @@ def make_plan(
     for cell in cells:
         if cell in counts:
             raise checks.InputError(f"cells() returns the same cell twice: {cell.label}")
+        if samples is not None:
+            counts[cell] = samples
+            continue
         count = call_user("samples", experiment.samples, cell, quick)
         counts[cell] = checks.integer(f"samples() of {cell.label}", count)
-    return Plan(experiment, chosen, seed, quick, counts)
+    return Plan(experiment, chosen, seed, counts, target_se)
 
 
 def _option(name: str, default: Any, value: Any) -> Any:

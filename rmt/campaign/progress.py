@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from rmt.campaign.plan import Cell
+from rmt.campaign.schedule import Part
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.table import Table
+
+LINE_SECONDS = 60.0  # between plain lines about one cell
 
 
 class Silent:
@@ -23,37 +27,56 @@ class Silent:
     ) -> None:
         """End the display."""
 
-    def start(self, counts: dict[Cell, int], kept: int) -> None:
-        """Begin on the cells of `counts`; `kept` more were complete before."""
+    def start(self, parts: list[Part]) -> None:
+        """Begin on the cells of `parts`, of which some may be complete."""
 
-    def advance(self, cell: Cell, done: int, remaining: float) -> None:
-        """`done` samples of `cell` are there; the whole run takes about `remaining` seconds more."""
+    def update(self, part: Part) -> None:
+        """Show that samples of `part` were stored."""
 
-    def finish(self, cell: Cell, seconds: float) -> None:
-        """`cell` is complete and stored, for `seconds` of computing."""
+    def finish(self, part: Part) -> None:
+        """`part` is complete and stored."""
 
     def message(self, text: str) -> None:
         """Say one line."""
 
 
 class Lines(Silent):
-    """One line for each complete cell."""
+    """A line for each complete cell, and one now and then for a cell that takes long."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        self.finished = self.total = 0
-        self.counts: dict[Cell, int] = {}
+        self.parts: list[Part] = []
+        self.began = self.said = time.monotonic()
+        self.before: dict[int, float] = {}
 
-    def start(self, counts: dict[Cell, int], kept: int) -> None:
-        """Say what was complete before."""
-        self.counts, self.finished, self.total = counts, kept, kept + len(counts)
-        if kept:
-            self.message(f"{kept} of {self.total} cells were complete before and are kept")
+    def start(self, parts: list[Part]) -> None:
+        """Say what was there before."""
+        self.parts = parts
+        self.began = self.said = time.monotonic()
+        stored = sum(part.done for part in parts)
+        if stored:
+            complete = sum(part.final is not None for part in parts)
+            self.message(f"{stored} samples are there already; {complete} of {len(parts)} cells are complete")
 
-    def finish(self, cell: Cell, seconds: float) -> None:
-        """Say that `cell` is complete."""
-        self.finished += 1
-        self.message(f"[{self.finished}/{self.total}] {self.counts[cell]} x {cell.label}: {seconds:.1f} s")
+    def finish(self, part: Part) -> None:
+        """Say that a cell is complete."""
+        number = sum(other.final is not None for other in self.parts)
+        error = f", standard error {part.moments.standard_error:.2g}" if part.sequential and part.moments.count else ""
+        text = f"{part.final} x {part.cell.label}: {part.seconds:.1f} s{error}"
+        self.message(f"[{number}/{len(self.parts)}] {text}" if self.parts else text)
+        self.said = time.monotonic()
+
+    def update(self, part: Part) -> None:
+        """Say how far a cell is, where nothing was said for a minute."""
+        if time.monotonic() - self.said >= LINE_SECONDS:
+            self.said = time.monotonic()
+            self.message(f"  {part.done}/{part.goal} of {part.cell.label}; about {duration(self.left())} to go")
+
+    def left(self) -> float:
+        """Return the seconds to go, from what the samples cost so far and how many were computed at once."""
+        computing = sum(part.seconds for part in self.parts)
+        elapsed = max(time.monotonic() - self.began, 1e-3)
+        return sum(part.remaining for part in self.parts) / max(computing / elapsed, 0.5)
 
     def message(self, text: str) -> None:
         """Print the line."""
@@ -61,56 +84,64 @@ class Lines(Silent):
 
 
 class Live(Lines):
-    """A line above for each complete cell; below, a bar for each cell in work, and the time to go."""
+    """A line above for each complete cell; below, a table of the cells in work."""
+
+    ROWS = 8
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.live import Live as RichLive
 
-        self.bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=12),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=Console(file=stream),
-            transient=True,
-        )
-        self.tasks: dict[Cell, TaskID] = {}
+        self.console = Console(file=stream)
+        self.live = RichLive(console=self.console, refresh_per_second=4, transient=True, get_renderable=self._table)
 
     def __enter__(self) -> Self:
-        self.bars.start()
+        self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.bars.stop()
+        self.live.stop()
 
-    def start(self, counts: dict[Cell, int], kept: int) -> None:
-        """Make the bars; those of cells are shown when their turn comes."""
-        super().start(counts, kept)
-        self.all = self.bars.add_task("all samples", total=sum(counts.values()), left="")
-        width = max(16, self.bars.console.width - 48)  # beside bar, count and time
-        for cell, count in counts.items():
-            name = cell.label if len(cell.label) <= width else cell.label[: width - 3] + "..."
-            self.tasks[cell] = self.bars.add_task(name, total=count, left="", visible=False, start=False)
+    def update(self, part: Part) -> None:
+        """Leave it to the table, which is drawn anew four times a second."""
 
-    def advance(self, cell: Cell, done: int, remaining: float) -> None:
-        """Move the bars."""
-        minutes, seconds = divmod(int(remaining), 60)
-        self.bars.update(self.all, advance=1, left=f"about {minutes}:{seconds:02d} left")
-        task = self.tasks[cell]
-        if done == 2:  # the first sample of each cell comes ahead of the cell's turn
-            self.bars.start_task(task)
-        self.bars.update(task, completed=done, visible=done > 1)
+    def _table(self) -> Table:
+        from rich.table import Table
 
-    def finish(self, cell: Cell, seconds: float) -> None:
-        """Put a line in the place of the bar."""
-        self.bars.remove_task(self.tasks.pop(cell))
-        super().finish(cell, seconds)
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("cell", "done", "asked", "per second", "std. error", "to go"):
+            table.add_column(name, justify="left" if name == "cell" else "right", no_wrap=True)
+        open_parts = [part for part in self.parts if part.open]
+        shown = sorted(open_parts, key=lambda part: not part.flying)[: self.ROWS]
+        for part in shown:
+            table.add_row(*self._row(part))
+        if len(open_parts) > len(shown):
+            table.add_row(f"and {len(open_parts) - len(shown)} cells more")
+        if self.parts:
+            done = sum(part.done for part in self.parts)
+            asked = sum(part.goal for part in self.parts)
+            table.add_row("all", f"{done:,}", f"{asked:,}", "", "", duration(self.left()), style="bold")
+        return table
+
+    def _row(self, part: Part) -> tuple[str, ...]:
+        width = max(16, self.console.width - 56)
+        name = part.cell.label if len(part.cell.label) <= width else part.cell.label[: width - 3] + "..."
+        rate = "" if part.each is None else f"{1 / part.each:,.3g}"
+        error = part.moments.standard_error
+        shown = "" if math.isnan(error) else f"{error:.2g}"
+        return name, f"{part.done:,}", f"{part.goal:,}", rate, shown, duration(part.remaining)
 
     def message(self, text: str) -> None:
-        """Print the line above the bars."""
-        self.bars.console.print(text, markup=False, highlight=False)
+        """Print the line above the table."""
+        self.console.print(text, markup=False, highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: 0:07, 12:03, 3:05:10."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def display(stream: TextIO | None = None) -> Silent:

@@ -1,4 +1,4 @@
-"""The loop that joins a plan to its store: compute what is missing, commit it, present what is there."""
+"""The loop that joins a plan, its store and an engine: compute what is missing, commit it, present what is there."""
 
 from __future__ import annotations
 
@@ -7,36 +7,58 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rmt import checks, parallel
-from rmt.campaign.plan import DEFAULT_SEED, Cell, Experiment, Plan, call_user, make_plan, one_line, sample
+from rmt.campaign.cells import Cell
+from rmt.campaign.coordinator import Coordinator
+from rmt.campaign.engines import make_engine
+from rmt.campaign.plan import DEFAULT_SEED, Experiment, Plan, call_user, make_plan
 from rmt.campaign.progress import Silent
-from rmt.campaign.store import Store, versions
+from rmt.campaign.schedule import CHUNK_SECONDS
+from rmt.campaign.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+OURS = ("shards", "failures", "runs", "damaged")  # folders of the store itself
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run came to.
 
-    `table` is the summary of ``present``, or None where the run is incomplete; `failures` has a line for each
-    sample that raised; `kept` of `total` cells are in the store; `written` names the files of this call.
+    Attributes
+    ----------
+    table : DataFrame or None
+        The summary of ``present``; None where the run is incomplete.
+    failures : list of str
+        A line for each sample that failed.
+    interrupted : str
+        Why the run ended before its time: "interrupted", "out of time", or what became of the engine; else "".
+    kept, total : int
+        How many cells are complete, of how many.
+    samples : int
+        How many samples are in the store.
+    mixed : int
+        How many of those that were presented come from machines whose numerics differ from the manifest's.
+    written : list of Path
+        The files that this call wrote, beside samples and logs.
     """
 
     table: pd.DataFrame | None
     failures: list[str]
-    interrupted: bool
+    interrupted: str
     kept: int
     total: int
+    samples: int
+    mixed: int
     written: list[Path]
 
 
@@ -47,175 +69,111 @@ def run(
     options: Mapping[str, Any] | None = None,
     seed: int = DEFAULT_SEED,
     quick: bool = False,
+    samples: int | None = None,
+    target_se: float | None = None,
+    max_seconds: float | None = None,
+    engine: str | Executor = "processes",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    allow_mixed_numerics: bool = False,
+    chunk_seconds: float = CHUNK_SECONDS,
     progress: Silent | None = None,
 ) -> Outcome:
     """Bring the run of `experiment` in the directory `out` to its end, and present it.
 
-    Cells that are complete there are kept; the others are computed by ``parallel.threads()`` threads, whose
-    number changes no bit. SIGINT and SIGTERM end the samples in work, and no others begin; the complete cells
-    stay, and the next call goes on from there.
+    Samples that are there are kept; the others are computed by `workers`, whose number and kind change no bit.
+    SIGINT, SIGTERM or `max_seconds` end the chunks in flight, and no others begin; the next call goes on.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        From `load`, or made in Python. With the engine "processes", a script that calls this needs the usual
+        ``if __name__ == "__main__":``.
+    out : path
+        Directory of all results, made if absent.
+    options, seed, quick
+        Options of the experiment, the root seed, and whether its quick counts hold.
+    samples : int, optional
+        Number of samples of every cell, in place of the experiment's. Raising it changes no sample that is there.
+    target_se : float, optional
+        A cell is complete once the standard error of its target is at most this, judged at 64, 128, 256, ...
+        samples, or at its count. Cells without a target go to their count.
+    max_seconds : float, optional
+        No chunk begins after so many seconds.
+    engine : {"processes", "serial", "dask"} or concurrent.futures.Executor
+        Where the samples are computed.
+    workers : int, optional
+        How many; by default RMT_NUM_THREADS, or the number of cores.
+    scheduler : str, optional
+        Address of a Dask scheduler to join; without it, "dask" starts a cluster on this machine.
+    allow_mixed_numerics : bool
+        Take samples of machines whose results differ in the last bits from those of the machine that began the
+        run, and label them. By default they are refused.
+    chunk_seconds : float
+        How long a worker computes before it hands back samples: scheduling only.
+    progress : Silent, optional
+        A display, from ``rmt.campaign.progress``.
+
+    Returns
+    -------
+    Outcome
 
     Raises
     ------
     InputError
-        Where the experiment is at fault, or `out` cannot be written, or holds something else. Whatever is in
-        `out` is then untouched.
+        Where an argument or the experiment is at fault, `out` cannot be written, or holds something else. What
+        is in `out` is then untouched, but for samples that were committed before the fault.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd, rmt
+    >>> from rmt.campaign import Cell, Experiment, run
+    >>> cell = Cell("spectral_radius", rmt.glorot(8))
+    >>> def present(data, out, options):
+    ...     return pd.DataFrame({"mean": [data[cell].mean()]})
+    >>> experiment = Experiment("radius", lambda options: [cell], lambda cell, quick: 100, {}, present)
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     outcome = run(experiment, out, engine="serial")
+    >>> outcome.kept, outcome.samples
+    (1, 100)
     """
-    plan = make_plan(experiment, options=options, seed=seed, quick=quick)
+    plan = make_plan(experiment, options=options, seed=seed, quick=quick, samples=samples, target_se=target_se)
+    start_engine = make_engine(engine, workers, scheduler)
+    if max_seconds is not None:
+        max_seconds = checks.real("max_seconds", max_seconds, above=0.0)
+    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    chunk_seconds = checks.real("chunk_seconds", chunk_seconds, above=0.0)
     before = _stamps(Path(out))
-    store = Store(out, plan)
-    work = _Work(plan, store, Silent() if progress is None else progress)
+    store = Store.create(out, plan)
+    work = Coordinator(
+        plan=plan,
+        store=store,
+        start_engine=start_engine,
+        progress=Silent() if progress is None else progress,
+        deadline=deadline,
+        mix=bool(allow_mixed_numerics),
+        chunk_seconds=chunk_seconds,
+    )
     with work.progress, _until_signal(work.stop):
         work.go()
-    complete = len(work.data) == len(plan.counts)
-    table = _present(plan, store, work.data) if complete else None
+    complete = [part for part in work.parts if part.final is not None]
+    table, mixed = None, 0
+    if len(complete) == len(work.parts):
+        store.tidy()
+        data = {part.cell: part.shards.load(0, part.final or 0, part.held) for part in complete}
+        mixed = sum(part.held.mixed(part.final or 0) for part in complete)
+        table = _present(plan, store, data)
     after = _stamps(store.directory)
     return Outcome(
         table=table,
-        failures=list(work.failed.values()),
-        interrupted=work.stop.is_set() and not complete,
-        kept=len(work.data),
-        total=len(plan.counts),
+        failures=work.failures,
+        interrupted="" if table is not None else work.ended,
+        kept=len(complete),
+        total=len(work.parts),
+        samples=sum(part.done for part in work.parts),
+        mixed=mixed,
         written=[path for path in sorted(after) if after[path] != before.get(path)],
     )
-
-
-@dataclass
-class _Part:
-    """The samples of one cell so far, and what they cost."""
-
-    count: int
-    values: dict[int, np.ndarray] = field(default_factory=dict)
-    first: float = np.inf
-    others: float = 0.0
-
-    def add(self, index: int, value: np.ndarray, seconds: float) -> None:
-        """Take sample `index`; a cell has samples of one shape and type only."""
-        if self.values:
-            known = next(iter(self.values.values()))
-            if (value.shape, value.dtype) != (known.shape, known.dtype):
-                raise ValueError(f"{value.dtype} {value.shape} where another sample is {known.dtype} {known.shape}")
-            self.others += seconds
-        else:
-            self.first = seconds
-        self.values[index] = value
-
-    @property
-    def each(self) -> float:
-        """Seconds per sample; the first, which may have compiled its kernels, counts only if alone."""
-        return self.others / (len(self.values) - 1) if len(self.values) > 1 else self.first
-
-    @property
-    def remaining(self) -> float:
-        """Seconds to go, as far as that is known."""
-        return self.each * (self.count - len(self.values)) if self.values else 0.0
-
-
-@dataclass
-class _Work:
-    """The cells in work: threads take samples from one line, the main thread collects and commits them."""
-
-    plan: Plan
-    store: Store
-    progress: Silent
-    data: dict[Cell, np.ndarray] = field(default_factory=dict)
-    failed: dict[Cell, str] = field(default_factory=dict)
-    parts: dict[Cell, _Part] = field(default_factory=dict)
-    stop: threading.Event = field(default_factory=threading.Event)
-    threads: int = 1
-
-    def go(self) -> None:
-        counts = self.plan.counts
-        stored = {cell: self.store.read(cell) for cell in counts}
-        self.data = {cell: values for cell, values in stored.items() if values is not None}
-        missing = [cell for cell in counts if cell not in self.data]
-        for path in self.store.set_aside:
-            self.progress.message(f"a damaged file is now {path}; its cell is computed again")
-        if missing:
-            with parallel.one_blas_thread():
-                self._check_bits()
-                self.progress.start({cell: counts[cell] for cell in missing}, kept=len(self.data))
-                self._compute(missing)
-            self.data = {cell: self.data[cell] for cell in counts if cell in self.data}
-        if len(self.data) == len(counts):
-            self.store.tidy()
-
-    def _check_bits(self) -> None:
-        """Refuse to go on where this machine does not reproduce, bit by bit, what the store holds."""
-        first = {cell.statistic_name: cell for cell in reversed(self.data)}
-        for cell in first.values():
-            if sample(cell, self.plan.seed, 0).tobytes() != self.data[cell][0].tobytes():
-                there, here = self.store.versions(), versions()
-                changed = [
-                    f"{name} {there[name]} there, {here[name]} here" for name in here if there[name] != here[name]
-                ]
-                raise checks.InputError(
-                    f"{self.store.directory} cannot be continued here: sample 0 of {cell.label} comes out "
-                    f"otherwise ({'; '.join(changed) or 'of the same versions'}); choose another --out"
-                )
-
-    def _compute(self, missing: list[Cell]) -> None:
-        self.parts = {cell: _Part(self.plan.counts[cell]) for cell in missing}
-        line, lock = self._line(missing), threading.Lock()
-        results: SimpleQueue = SimpleQueue()
-
-        def worker() -> None:
-            while True:
-                with lock:
-                    task = None if self.stop.is_set() else next(line, None)
-                if task is None:
-                    results.put(None)
-                    return
-                begin = time.perf_counter()
-                try:
-                    value: np.ndarray | BaseException = sample(task[0], self.plan.seed, task[1])
-                except BaseException as error:  # sys.exit() in a statistic too: a thread must not die unseen
-                    value = error
-                results.put((*task, value, time.perf_counter() - begin))
-
-        self.threads = min(parallel.threads(), sum(part.count for part in self.parts.values()))
-        for _ in range(self.threads):
-            threading.Thread(target=worker, daemon=True).start()
-        running = self.threads
-        try:
-            while running:
-                result = results.get()
-                if result is None:
-                    running -= 1
-                elif result[0] not in self.failed:
-                    self._collect(*result)
-        except BaseException:
-            self.stop.set()
-            raise
-
-    def _line(self, missing: list[Cell]) -> Iterator[tuple[Cell, int]]:
-        """Yield what is to be computed: sample 0 of every cell, then cell by cell, the cheapest ahead."""
-        for cell in missing:
-            yield cell, 0
-        # A cell whose first sample is still in work, or compiled its kernels, counts as a dear one.
-        for cell in sorted(missing, key=lambda cell: self.parts[cell].each * self.parts[cell].count):
-            for index in range(1, self.parts[cell].count):
-                if cell in self.failed:
-                    break
-                yield cell, index
-
-    def _collect(self, cell: Cell, index: int, value: np.ndarray | BaseException, seconds: float) -> None:
-        part = self.parts[cell]
-        try:
-            if isinstance(value, BaseException):
-                raise value
-            part.add(index, value, seconds)
-        except BaseException as error:
-            self.failed[cell] = f"sample {index} of {cell.label} failed: {one_line(error)}"
-            self.progress.message(self.failed[cell])
-            return
-        others = (part.remaining for cell, part in self.parts.items() if cell not in self.failed)
-        self.progress.advance(cell, len(part.values), sum(others) / self.threads)
-        if len(part.values) == part.count:
-            self.data[cell] = np.stack([part.values[i] for i in range(part.count)])
-            self.store.write(cell, self.data[cell])
-            self.progress.finish(cell, part.first + part.others)
-            part.values.clear()
 
 
 def _present(plan: Plan, store: Store, data: dict[Cell, np.ndarray]) -> pd.DataFrame:
@@ -235,8 +193,14 @@ def _present(plan: Plan, store: Store, data: dict[Cell, np.ndarray]) -> pd.DataF
 
 
 def _stamps(directory: Path) -> dict[Path, tuple[int, int]]:
-    """Return what changes when a file below `directory` is written again."""
-    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in directory.rglob("*") if path.is_file()}
+    """Return what changes when a file below `directory` is written again; the store's own folders are left out."""
+    found = {}
+    for top in directory.iterdir() if directory.is_dir() else []:
+        for path in [] if top.name in OURS else [top, *top.rglob("*")]:
+            if path.is_file():
+                status = path.stat()
+                found[path] = (status.st_mtime_ns, status.st_ino)
+    return found
 
 
 @contextmanager

@@ -7,6 +7,18 @@ from typing import Any
 
 from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, STATUSES, Parser, complain, number, say
 
+ENGINES = ("processes", "serial", "dask")
+SETTINGS = (
+    "seed",
+    "quick",
+    "samples",
+    "target_se",
+    "max_seconds",
+    "workers",
+    "scheduler",
+    "allow_mixed_numerics",
+)
+
 
 def run(arguments: list[str], resume: str) -> int:
     """Run an experiment file."""
@@ -29,23 +41,23 @@ def run(arguments: list[str], resume: str) -> int:
         experiment,
         given["out"],
         options={name: given[name] for name in experiment.options},
-        seed=given["seed"],
-        quick=given["quick"],
         progress=display(),
+        engine="dask" if given["engine"] is None and given["scheduler"] else given["engine"] or "processes",
+        **{name: given[name] for name in SETTINGS},
     )
     if outcome.interrupted:
-        kept = f"{outcome.kept} of {outcome.total} cells are kept in {given['out']}"
-        return complain(f"rmt: interrupted; {kept}; go on with: {resume}", INTERRUPTED)
+        kept = f"{outcome.samples:,} samples are kept in {given['out']}"
+        return complain(f"rmt: {outcome.interrupted}; {kept}; go on with: {resume}", INTERRUPTED)
     if outcome.failures:
         count = outcome.total - outcome.kept
-        kept = f"the others are kept in {given['out']}"
-        return complain(f"rmt: {count} of {outcome.total} cells are incomplete, {kept}", INCOMPLETE)
+        what = f"{len(outcome.failures)} samples failed and {count} of {outcome.total} cells are incomplete"
+        where = f"the others are kept, and failures/ in {given['out']} has the reasons"
+        return complain(f"rmt: {what}; {where}; the same command tries them again", INCOMPLETE)
     assert outcome.table is not None
-    lines = [
-        outcome.table.to_string(index=False),
-        "",
-        f"results are in {given['out']}; written by this call:",
-    ]
+    lines = [outcome.table.to_string(index=False), ""]
+    if outcome.mixed:
+        lines += [f"{outcome.mixed:,} samples come from machines with other numerics, and are labelled", ""]
+    lines += [f"results are in {given['out']} ({outcome.samples:,} samples in shards/); written by this call:"]
     say("\n".join(lines + [f"  {path}" for path in outcome.written]))
     return DONE
 
@@ -53,20 +65,29 @@ def run(arguments: list[str], resume: str) -> int:
 def _run_parser(*, add_help: bool = True) -> Parser:
     parser = Parser(
         prog="rmt run",
-        usage="rmt run FILE --out DIR [--quick] [--seed S] [options of the experiment]",
+        usage="rmt run FILE --out DIR [options] [options of the experiment]",
         description="Run an experiment file: draw its samples, store them, draw its figures and tables.",
         epilog=(
             "`rmt run FILE --help` lists the options of FILE too.\n"
-            "The same command again goes on where it was interrupted, and changes no data once it is done.\n"
-            "A directory with a run of another configuration or seed is refused, and told apart.\n\n"
+            "The same command again goes on where it was interrupted, and changes no data once it is done; with\n"
+            "larger counts it adds samples. A directory with a run of another configuration or seed is refused,\n"
+            "and told apart. Neither the engine nor the number of workers changes a bit of the results.\n\n"
             "example: rmt run experiments/fig1.py --out results/fig1 --seed 7\n\n" + STATUSES
         ),
         add_help=add_help,
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a Python file that defines `experiment`")
     parser.add_argument("--out", metavar="DIR", help="directory of all results; made if absent")
-    parser.add_argument("--quick", action="store_true", help="few samples: for a first look")
-    parser.add_argument("--seed", type=number, default=0, metavar="S", help="root seed, an integer; default 0")
+    add = parser.add_argument
+    add("--quick", action="store_true", help="few samples: for a first look")
+    add("--seed", type=number, default=0, metavar="S", help="root seed, an integer; default 0")
+    add("--samples", type=number, metavar="N", help="samples of every cell, in place of the experiment's counts")
+    add("--target-se", type=number, metavar="X", help="stop a cell once its standard error is at most X")
+    add("--max-seconds", type=number, metavar="S", help="begin nothing new after S seconds; exit status 75")
+    add("--engine", choices=ENGINES, help="where samples are computed; default processes")
+    add("--workers", type=number, metavar="N", help="how many; default RMT_NUM_THREADS, or the number of cores")
+    add("--scheduler", metavar="ADDR", help="Dask scheduler to join, such as tcp://host:8786")
+    add("--allow-mixed-numerics", action="store_true", help="take and label samples whose last bits may differ")
     return parser
 
 

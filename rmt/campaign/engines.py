@@ -1,0 +1,138 @@
+"""Where work runs: in this process, in processes of this machine, or on a Dask cluster.
+
+An engine is a ``concurrent.futures.Executor`` with what the runner must know beside it: how many workers there are,
+whether an error means that a worker died, and how to begin anew.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from rmt import checks, parallel
+from rmt.campaign.work import Chunk, Result, begin_process, compute
+
+ENGINES = ("processes", "serial", "dask")
+
+
+class Engine:
+    """Any executor.
+
+    Attributes
+    ----------
+    workers : int
+        How many chunks are computed at once.
+    depth : int
+        How many chunks may be in flight.
+    contagious : bool
+        Whether the death of one worker fails every chunk in flight.
+    """
+
+    name = "executor"
+    contagious = True
+
+    def __init__(self, executor: Executor, workers: int) -> None:
+        self.executor = executor
+        self.workers = workers
+        self.depth = 2 * workers
+
+    def submit(self, chunk: Chunk) -> Future[Result]:
+        """Begin to compute a chunk."""
+        return self.executor.submit(compute, chunk)
+
+    def died(self, error: BaseException) -> bool:
+        """Whether `error` means that a worker died while it, or a neighbour of it, had the chunk."""
+        return isinstance(error, concurrent.futures.BrokenExecutor)
+
+    def rebuild(self) -> None:
+        """Begin anew after a worker died, where that is needed."""
+
+    def lost(self) -> str | None:
+        """Say why nothing in flight can be hoped for any more, or return None."""
+        return None
+
+    def refuse(self, worker: str) -> bool:
+        """Send no more work to `worker`, whose numerics differ; False where that cannot be done."""
+        return False
+
+    def close(self, *, now: bool = False) -> None:
+        """End the workers; `now`: without waiting for the chunks in flight."""
+
+
+class Serial(Engine):
+    """The process of the coordinator: a chunk is computed when it is submitted."""
+
+    name = "serial"
+
+    def __init__(self) -> None:
+        self.workers = self.depth = 1
+
+    def submit(self, chunk: Chunk) -> Future[Result]:
+        """Compute a chunk."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(compute(chunk))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Processes(Engine):
+    """Processes of this machine, each started anew and not forked, so that no lock or thread is inherited."""
+
+    name = "processes"
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(self._pool(workers), workers)
+
+    def _pool(self, workers: int) -> Executor:
+        self.others = set(multiprocessing.active_children())
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=begin_process)
+
+    def died(self, error: BaseException) -> bool:
+        """Tell a broken pool, which the death of one process leaves."""
+        return isinstance(error, BrokenProcessPool)
+
+    def rebuild(self) -> None:
+        """Make a new pool."""
+        self.close(now=True)
+        self.executor = self._pool(self.workers)
+
+    def close(self, *, now: bool = False) -> None:
+        """End the processes."""
+        if now:
+            for process in set(multiprocessing.active_children()) - self.others:
+                process.kill()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+
+def make_engine(
+    engine: str | Executor = "processes", workers: int | None = None, scheduler: str | None = None
+) -> Callable[[], Engine]:
+    """Check the arguments and return what starts the engine, for when there is work."""
+    count = parallel.threads() if workers is None else checks.integer("workers", workers, maximum=4096)
+    if isinstance(engine, Executor):
+        return lambda: Engine(engine, count)
+    checks.choice("engine", engine, ENGINES)
+    if scheduler is not None and engine != "dask":
+        raise checks.InputError(f"scheduler {scheduler!r} is of use for the engine 'dask' only, got {engine!r}")
+    if engine == "serial":
+        if workers is not None and count != 1:
+            raise checks.InputError(f"workers must be 1 for the engine 'serial', got {workers}")
+        return Serial
+    if engine == "dask":
+        from rmt.campaign.cluster import make_dask
+
+        return make_dask(workers, scheduler)
+    return lambda: Processes(count)
+
+
+def describe_engine(engine: Engine) -> dict[str, Any]:
+    """Return what the log says of an engine."""
+    return {"engine": engine.name, "workers": engine.workers, "cpus": os.cpu_count()}

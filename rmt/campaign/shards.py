@@ -1,0 +1,276 @@
+"""The samples of one cell on disk: immutable files, each a range of indices, named by the hash of its content.
+
+``<start>-<stop>-<sha256>.npy`` holds samples start, ..., stop - 1. The hash covers the bytes, the range, the cell and
+the root seed, so that a file that agrees with its name is complete, unaltered and in its place, and nothing
+else has to be believed. Ranges may overlap, in whatever way the work was cut; where they do, bits must agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rmt import checks
+from rmt.campaign.cells import STREAM_VERSION
+
+PARTIAL = ".partial-"
+MOST_FILES = 256  # of one cell, before those that adjoin are joined
+BLOCK_BYTES = 2**26  # of a joined file
+TRIES = 20  # to list and read files while another runner joins them
+
+_NAME = re.compile(r"(\d+)-(\d+)-([0-9a-f]{64})(?:\.mixed-([0-9a-f]{16}))?\.npy")
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """One file, as its name says; `label` is the canary of a machine whose bits differ from the manifest's."""
+
+    start: int
+    stop: int
+    label: str
+    path: Path
+
+
+@dataclass
+class Held:
+    """What a folder holds: verified shards by index, and files that do not agree with their names."""
+
+    shards: list[Shard] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+
+    def prefix(self) -> int:
+        """Return how many samples there are without a gap, from sample 0 on."""
+        end = 0
+        for shard in self.shards:
+            if shard.start > end:
+                break
+            end = max(end, shard.stop)
+        return end
+
+    def missing(self, count: int) -> list[tuple[int, int]]:
+        """Return the ranges of indices below `count` that no shard holds."""
+        gaps, end = [], 0
+        for shard in self.shards:
+            if shard.start > end:
+                gaps.append((end, shard.start))
+            end = max(end, shard.stop)
+        gaps.append((end, count))
+        return [(start, min(stop, count)) for start, stop in gaps if start < min(stop, count)]
+
+    def mixed(self, count: int) -> int:
+        """Return how many of the samples below `count` come from another kind of machine."""
+        return count - sum(stop - start for start, stop in self._plain().covered(count))
+
+    def covered(self, count: int) -> list[tuple[int, int]]:
+        """Return the ranges of indices below `count` that a shard holds."""
+        edges = [0, *(edge for gap in self.missing(count) for edge in gap), count]
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+
+    def _plain(self) -> Held:
+        return Held([shard for shard in self.shards if not shard.label])
+
+
+class Shards:
+    """The folder of one cell; `cell` is the SHA-256 of its description, in hexadecimal."""
+
+    def __init__(self, folder: Path, cell: str, seed: int) -> None:
+        self.folder = folder
+        self.cell = cell
+        self.seed = seed
+
+    def scan(self) -> Held:
+        """Verify every file of the folder. Where two shards overlap, their bits are compared."""
+        for _ in range(TRIES):
+            try:
+                return self._scan()
+            except FileNotFoundError:  # another runner joined files meanwhile: look again
+                continue
+        raise checks.InputError(f"{self.folder} changes faster than it can be read: is another run at work there?")
+
+    def _scan(self) -> Held:
+        held = Held()
+        for path in sorted(self.folder.glob("*.npy")) if self.folder.is_dir() else []:
+            shard = _parse(path)
+            if shard is None or self._read(shard) is None:
+                held.damaged.append(path)
+            else:
+                held.shards.append(shard)
+        held.shards.sort()
+        farthest: dict[str, Shard] = {}  # of each label; it covers whatever the next shard shares with earlier ones
+        for shard in held.shards:
+            before = farthest.get(shard.label)
+            if before is not None and shard.start < before.stop:
+                self._compare(before, shard)
+            if before is None or shard.stop > before.stop:
+                farthest[shard.label] = shard
+        return held
+
+    def _compare(self, first: Shard, second: Shard) -> None:
+        """Raise where two files of one kind of machine hold other bits for the same index."""
+        start, stop = second.start, min(first.stop, second.stop)
+        one, two = self._read(first), self._read(second)
+        if one is None or two is None:
+            raise FileNotFoundError(second.path)  # altered since it was verified: look again
+        one, two = one[start - first.start : stop - first.start], two[: stop - start]
+        if one.tobytes() != two.tobytes() or one.shape != two.shape:
+            raise DisagreementError(start, stop, first.path, second.path)
+
+    def _read(self, shard: Shard) -> np.ndarray | None:
+        data = shard.path.read_bytes()
+        if shard.path.name != self._name(shard.start, shard.stop, shard.label, data):
+            return None
+        values = np.load(io.BytesIO(data), allow_pickle=False)
+        return values if len(values) == shard.stop - shard.start else None
+
+    def _name(self, start: int, stop: int, label: str, data: bytes) -> str:
+        head = f"rmt samples\n{self.cell}\n{self.seed}\n{STREAM_VERSION}\n{start} {stop}\n{label}\n"
+        digest = hashlib.sha256(head.encode() + data).hexdigest()
+        return f"{start}-{stop}-{digest}{f'.mixed-{label}' if label else ''}.npy"
+
+    def commit(self, start: int, values: np.ndarray, label: str = "") -> Shard:
+        """Write samples start, start + 1, ..., `values` of shape (count, ...); equal arrays give equal bytes."""
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.ascontiguousarray(values), version=(1, 0), allow_pickle=False)
+        data, stop = buffer.getvalue(), start + len(values)
+        path = self.folder / self._name(start, stop, label, data)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            flush_folder(self.folder.parent)
+        commit(path, data)
+        return Shard(start, stop, label, path)
+
+    def load(self, start: int, stop: int, held: Held | None = None) -> np.ndarray:
+        """Return samples start, ..., stop - 1, all of which must be there, as an array of shape (count, ...)."""
+        for _ in range(TRIES):
+            try:
+                return self._load(start, stop, self.scan() if held is None else held)
+            except FileNotFoundError:
+                held = None
+        raise checks.InputError(f"{self.folder} changes faster than it can be read: is another run at work there?")
+
+    def _load(self, start: int, stop: int, held: Held) -> np.ndarray:
+        result: np.ndarray | None = None
+        missing = stop - start
+        filled = np.zeros(stop - start, dtype=bool)
+        # Those of the manifest's kind of machine come last, and so decide where both are there.
+        for shard in sorted(held.shards, key=lambda shard: (not shard.label, shard)):
+            low, high = max(start, shard.start), min(stop, shard.stop)
+            if low >= high:
+                continue
+            values = self._read(shard)
+            if values is None:
+                raise checks.InputError(f"{shard.path} was altered while it was read")
+            if result is None:
+                result = np.empty((stop - start, *values.shape[1:]), values.dtype)
+            if (values.shape[1:], values.dtype) != (result.shape[1:], result.dtype):
+                raise checks.InputError(f"{self.folder} holds samples of different shapes; {shard.path.name} is one")
+            result[low - start : high - start] = values[low - shard.start : high - shard.start]
+            filled[low - start : high - start] = True
+            missing = stop - start - int(filled.sum())
+        if result is None or missing:
+            raise checks.InputError(f"{self.folder} lacks {missing} of the samples from {start} to {stop - 1}")
+        return result
+
+    def join(self, held: Held) -> Held:
+        """Join the files of the samples 0, 1, ... up to the first gap into few; what they hold stays the same.
+
+        A kill in between leaves overlapping files, which do no harm and are joined by the next call.
+        """
+        end = held.prefix()
+        if any(shard.label for shard in held.shards if shard.start < end):
+            return held
+        joined: set[Shard] = set()
+        at = 0
+        while at < end:
+            first = self.load(at, at + 1, held)
+            block = max(1, BLOCK_BYTES // first.nbytes)
+            stop = min(at - at % block + block, end)
+            joined.add(self._joined(at, stop, held))
+            at = stop
+        for shard in held.shards:
+            if shard.stop <= end and shard not in joined:
+                shard.path.unlink(missing_ok=True)
+        rest = [shard for shard in held.shards if shard.stop > end]
+        return Held(sorted([*joined, *rest]), held.damaged)
+
+    def _joined(self, start: int, stop: int, held: Held) -> Shard:
+        for shard in held.shards:
+            if (shard.start, shard.stop, shard.label) == (start, stop, ""):
+                return shard
+        return self.commit(start, self.load(start, stop, held))
+
+
+class DisagreementError(checks.InputError):
+    """Two verified files hold other bits for the same sample."""
+
+    def __init__(self, start: int, stop: int, first: Path, second: Path, authors: str = "") -> None:
+        self.start, self.stop, self.first, self.second = start, stop, first, second
+        super().__init__(
+            f"{first.parent} holds two files that disagree about samples {start} to {stop - 1}: {first.name} and "
+            f"{second.name}{authors}; find out which is right (rmt verify), and remove the other"
+        )
+
+
+def _parse(path: Path) -> Shard | None:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        return None
+    start, stop = int(match[1]), int(match[2])
+    return Shard(start, stop, match[4] or "", path) if start < stop else None
+
+
+def commit(path: Path, data: bytes, *, exclusive: bool = False) -> None:
+    """Write `data` beside `path`, flush it to the disk, and rename it; `exclusive` leaves a file that is there."""
+    for attempt in range(TRIES):
+        partial = path.with_name(f".{path.name[:150]}{PARTIAL}{secrets.token_hex(8)}")
+        try:
+            with open(partial, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if exclusive:
+                _link(partial, path)
+            else:
+                os.replace(partial, path)
+            break
+        except FileNotFoundError:  # another runner was done, and took this for a leftover
+            if attempt == TRIES - 1 or not path.parent.is_dir():
+                raise
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    flush_folder(path.parent)
+
+
+def _link(partial: Path, path: Path) -> None:
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        if not path.exists():
+            os.replace(partial, path)
+            return
+    partial.unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a directory, so that a rename in it outlives a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def partials(folders: Iterable[Path]) -> list[Path]:
+    """Return the files that killed runs left half written."""
+    return [path for folder in folders if folder.is_dir() for path in folder.glob(f".*{PARTIAL}*")]

@@ -1,0 +1,157 @@
+"""What a worker does: the samples of one chunk, each by itself, with what it takes to judge them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import time
+import traceback
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rmt import checks, parallel
+from rmt.campaign.cells import Cell, sample
+from rmt.campaign.numerics import canary
+from rmt.campaign.plan import one_line
+from rmt.campaign.program import Program
+
+TRIES = 3
+Shape = tuple[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell as workers get it.
+
+    `cell` is pickled; `key` is its description, which must come out the same where it is unpickled; `program` is
+    the experiment file, if the cell needs it; `shape` is the type and shape that every sample has, once known.
+    """
+
+    cell: bytes
+    key: str
+    seed: int
+    program: Program | None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples start, ..., stop - 1 of a cell: a unit of scheduling, and of nothing else."""
+
+    job: Job
+    start: int
+    stop: int
+    shape: Shape | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that raised, or was of another shape, each of `TRIES` times."""
+
+    index: int
+    error: str
+    trace: str
+
+
+@dataclass
+class Result:
+    """The samples of a chunk: pieces (start, values), with gaps at the failures; and who computed them, how long."""
+
+    pieces: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+    worker: str = ""
+    canary: dict[str, str] = field(default_factory=dict)
+
+
+def make_job(cell: Cell, seed: int, program: Program | None) -> Job:
+    """Pickle a cell for workers, and its file beside it where the cell cannot be unpickled without."""
+    try:
+        data = pickle.dumps(cell)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise checks.InputError(f"{cell.label} cannot be sent to workers: {one_line(error)}") from error
+    needed = program is not None and program.name.encode() in data
+    return Job(data, cell.key, seed, program if needed else None)
+
+
+_known: dict[tuple[bytes, Program | None], Cell] = {}
+
+
+def _cell(job: Job) -> Cell:
+    """Return the cell of a job; a worker that would compute something else says so."""
+    if (job.cell, job.program) not in _known:
+        if job.program is not None:
+            job.program.execute()
+        there = pickle.loads(job.cell)
+        cell = Cell(there.statistic, there.ensemble, there.params, there.version)
+        if cell.key != job.key:
+            raise checks.InputError(
+                f"the worker {worker_name()} has another source or version of what defines {cell.label}: "
+                f"{cell.key} there, {job.key} asked"
+            )
+        _known[job.cell, job.program] = cell
+    return _known[job.cell, job.program]
+
+
+def worker_name() -> str:
+    """Return host and process of this worker."""
+    return f"{platform.node() or 'localhost'}:{os.getpid()}"
+
+
+def compute(chunk: Chunk) -> Result:
+    """Compute the samples of `chunk`, with one BLAS thread."""
+    result = Result(worker=worker_name(), canary=canary())
+    cell = _cell(chunk.job)
+    values: np.ndarray | None = None
+    first, shape = chunk.start, chunk.shape
+    with parallel.one_blas_thread():
+        begin = time.perf_counter()
+        for index in range(chunk.start, chunk.stop):
+            value = _try(cell, chunk.job.seed, index, shape)
+            if isinstance(value, Failure):
+                result.failures.append(value)
+                if values is not None and index > first:
+                    result.pieces.append((first, values[: index - first]))
+                first, values = index + 1, None
+                continue
+            shape = shape or (value.dtype.str, value.shape)
+            if values is None:
+                values = np.empty((chunk.stop - first, *value.shape), value.dtype)
+            values[index - first] = value
+        result.seconds = time.perf_counter() - begin
+    if values is not None:
+        result.pieces.append((first, values))
+    return result
+
+
+def _try(cell: Cell, seed: int, index: int, shape: Shape | None) -> np.ndarray | Failure:
+    for attempt in range(TRIES):
+        try:
+            value = sample(cell, seed, index)
+            if shape is not None and (value.dtype.str, value.shape) != shape:
+                raise ValueError(f"{value.dtype.str} {value.shape} where sample 0 is {shape[0]} {shape[1]}")
+            return value
+        except BaseException as error:  # sys.exit() in a statistic too: it must not end the worker
+            if attempt == TRIES - 1:
+                return Failure(index, one_line(error), traceback.format_exc())
+    raise AssertionError
+
+
+def begin_process() -> None:
+    """Prepare a worker process: an interrupt of the terminal is the coordinator's, and with its end this ends too."""
+    import multiprocessing
+    import signal
+    import threading
+    from multiprocessing.connection import wait
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def leave_with_parent() -> None:
+            wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=leave_with_parent, daemon=True).start()
