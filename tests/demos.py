@@ -50,12 +50,25 @@ def command(*arguments, **environment):
     )
 
 
+def run(what, out, **options):
+    """Run an experiment, or the file of one, in this process."""
+    made = what if isinstance(what, campaign.Experiment) else campaign.load(what)
+    return campaign.run(made, out, **{"engine": "serial", **options})
+
+
 def contents(out):
-    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    """Return the bytes of every file but the logs, which name host and time."""
+    files = [path for path in sorted(out.rglob("*")) if path.is_file() and "runs" not in path.relative_to(out).parts]
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def shards(out, name=""):
+    """Return the files of samples of the cells whose name begins with `name`."""
+    return sorted((out / "shards").glob(f"{name}*/*.npy"))
 
 
 def stamps(out):
-    return {path: path.stat().st_mtime_ns for path in [out / "manifest.json", *(out / "samples").iterdir()]}
+    return {path: path.stat().st_mtime_ns for path in [out / "manifest.json", *shards(out)]}
 
 
 def normals(ensemble, params, rng):

@@ -8,7 +8,7 @@ import numpy as np
 import oracles
 import pandas as pd
 import pytest
-from demos import FILE, experiment, leaves, normals
+from demos import FILE, experiment, leaves, normals, run
 from scipy import stats
 
 import rmt
@@ -105,8 +105,8 @@ def test_adding_cells_and_raising_counts_changes_no_sample(tmp_path):
         seen[out.name] = {cell: values.copy() for cell, values in data.items()}
         return pd.DataFrame()
 
-    campaign.run(experiment([one], 4, present=keep), tmp_path / "small")
-    campaign.run(experiment([two, one], 9, present=keep), tmp_path / "large")
+    run(experiment([one], 4, present=keep), tmp_path / "small")
+    run(experiment([two, one], 9, present=keep), tmp_path / "large")
     assert np.array_equal(seen["small"][one], seen["large"][one][:4])
     assert list(seen["large"]) == [two, one]
 
@@ -121,6 +121,7 @@ def test_adding_cells_and_raising_counts_changes_no_sample(tmp_path):
         {"cells": None},
         {"samples": 5},
         {"present": "x"},
+        {"target": 3},
         {"options": []},
         {"options": {"seed": 1}},
         {"options": {"Big": 1}},
@@ -151,7 +152,7 @@ def test_bad_experiments(replaced):
 )
 def test_bad_functions_of_an_experiment(tmp_path, replaced, message):
     with pytest.raises(InputError, match=message):
-        campaign.run(experiment([campaign.Cell(normals, None)], **replaced), tmp_path / "out")
+        run(experiment([campaign.Cell(normals, None)], **replaced), tmp_path / "out")
     assert (tmp_path / "out").exists() == ("present" in replaced)
 
 
@@ -165,11 +166,21 @@ def test_bad_functions_of_an_experiment(tmp_path, replaced, message):
         {"options": {"field": "quaternion"}},
         {"options": {"size": 2.5}},
         {"options": {"wait": float("inf")}},
+        {"samples": 0},
+        {"samples": 2.5},
+        {"target_se": 0.0},
+        {"target_se": float("nan")},
+        {"max_seconds": -1},
+        {"chunk_seconds": 0},
+        {"engine": "threads"},
+        {"engine": "serial", "workers": 2},
+        {"engine": "processes", "workers": 0},
+        {"engine": "processes", "scheduler": "tcp://127.0.0.1:8786"},
     ],
 )
 def test_bad_arguments_of_a_run(demo_file, tmp_path, bad):
     with pytest.raises(InputError):
-        campaign.run(campaign.load(demo_file), tmp_path / "out", **bad)
+        run(demo_file, tmp_path / "out", **bad)
     assert not (tmp_path / "out").exists()
 
 
@@ -210,4 +221,4 @@ def test_an_experiment_file_may_import_its_neighbours(tmp_path, monkeypatch):
         experiment = rmt.campaign.Experiment("x", lambda o: cells, lambda c, q: 2, {}, lambda d, o, p: pd.DataFrame())
         """)
     )
-    assert campaign.run(campaign.load(path), tmp_path / "out").kept == 1
+    assert run(path, tmp_path / "out").kept == 1
