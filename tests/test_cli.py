@@ -108,6 +108,13 @@ def test_bad_input_is_one_line_and_status_2(capsys, arguments, words):
         (["--out", "OUT", "--size", "0.5"], "--size"),
         (["--out", "OUT", "--seed", "-1"], "seed must be"),
         (["--out", "OUT", "--seed", "x"], "not a number"),
+        (["--out", "OUT", "--samples", "0"], "samples must be"),
+        (["--out", "OUT", "--target-se", "-1"], "target_se must be"),
+        (["--out", "OUT", "--max-seconds", "nan"], "max_seconds must be"),
+        (["--out", "OUT", "--engine", "threads"], "'processes', 'serial', 'dask'"),
+        (["--out", "OUT", "--engine", "serial", "--workers", "2"], "workers must be 1"),
+        (["--out", "OUT", "--engine", "serial", "--scheduler", "x"], "scheduler 'x' is of use"),
+        (["--out", "OUT", "--workers", "0"], "workers must be"),
         (["--out", "OUT", "--bogus"], "--bogus"),
         (["--out", "FILE"], "not a directory"),
     ],
@@ -184,12 +191,14 @@ def test_gain_beyond_the_exact_law(capsys):
 
 def test_run_ends_with_table_and_files(capsys, demo_file, tmp_path):
     arguments = ["run", demo_file, "--out", tmp_path / "out", "--quick", "--seed", "1e1", "--no-loud", "--wait", "0"]
+    arguments += ["--engine", "processes", "--workers", "2"]
     status, out, err = run(capsys, *arguments)
     assert status == 0
     assert "eigenvalues Ginibre(n=4, field='real', scale=1.0)" in out
     assert f"results are in {tmp_path / 'out'}" in out
-    for path in (tmp_path / "out").rglob("*"):
-        assert path.is_dir() or f"  {path}\n" in out
+    for name in ("manifest.json", "table.csv"):
+        assert f"  {tmp_path / 'out' / name}\n" in out
+    assert "12 samples in shards/" in out
     assert "[4/4]" in err
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["configuration"]["seed"] == 10
     again = run(capsys, *arguments)
@@ -204,15 +213,15 @@ def test_run_ends_with_table_and_files(capsys, demo_file, tmp_path):
 
 def test_failed_samples_are_status_3(capsys, demo_file, tmp_path):
     demo_file.write_text(FILE.replace("    return np.exp", "    raise OSError('no\\nluck')\n    return np.exp"))
-    status, out, err = run(capsys, "run", demo_file, "--out", tmp_path / "out", "--quick")
+    status, out, err = run(capsys, "run", demo_file, "--out", tmp_path / "out", "--quick", "--engine", "serial")
     assert (status, out) == (3, "")
     assert "sample 0 of phases Ginibre(n=4, field='real', scale=1.0) failed: OSError: no luck\n" in err
-    assert err.splitlines()[-1].startswith("rmt: 1 of 4 cells are incomplete")
+    assert err.splitlines()[-1].startswith("rmt: 3 samples failed and 1 of 4 cells are incomplete")
 
 
 def test_error_in_present_is_status_2(capsys, demo_file, tmp_path):
     demo_file.write_text(FILE.replace("    (out /", "    raise KeyError('n')\n    (out /"))
-    status, _, err = run(capsys, "run", demo_file, "--out", tmp_path / "out", "--quick")
+    status, _, err = run(capsys, "run", demo_file, "--out", tmp_path / "out", "--quick", "--engine", "serial")
     assert status == 2
     assert err.splitlines()[-1].startswith(f"rmt: {demo_file}:")
     assert "Traceback" not in err
@@ -220,7 +229,7 @@ def test_error_in_present_is_status_2(capsys, demo_file, tmp_path):
 
 def test_interrupt_outside_of_the_samples_is_status_75(capsys, demo_file, tmp_path, monkeypatch):
     demo_file.write_text(FILE.replace("    (out /", "    raise KeyboardInterrupt\n    (out /"))
-    arguments = ["run", demo_file, "--out", tmp_path / "out", "--quick"]
+    arguments = ["run", demo_file, "--out", tmp_path / "out", "--quick", "--engine", "serial"]
     for found, program in (("/usr/bin/rmt", "rmt"), (None, f"{sys.executable} -m rmt")):
         monkeypatch.setattr("rmt.cli.entry.shutil.which", lambda name, found=found: found)
         status, _, err = run(capsys, *arguments)
@@ -263,6 +272,5 @@ def test_live_progress_on_a_terminal(demo_file, tmp_path):
         pass
     os.close(parent)
     assert process.wait(timeout=30) == 0
-    assert b"all samples" in shown
-    assert b"48/48" in shown
-    assert b"left" in shown
+    for words in (b"std. error", b"to go", b"all cells", b"[4/4] 12 x "):
+        assert words in shown

@@ -199,7 +199,7 @@ class Coordinator:
             return False
         self.succeeded, self.deaths = True, 0
         part.flying -= 1
-        part.measured(chunk, result.seconds)
+        part.measured(chunk, result.seconds, result.each)
         self._take(part, result, label)
         return False
 

@@ -121,7 +121,7 @@ class Live(Lines):
         if self.parts:
             done = sum(part.done for part in self.parts)
             asked = sum(part.goal for part in self.parts)
-            table.add_row("all", f"{done:,}", f"{asked:,}", "", "", duration(self.left()), style="bold")
+            table.add_row("all cells", f"{done:,}", f"{asked:,}", "", "", duration(self.left()), style="bold")
         return table
 
     def _row(self, part: Part) -> tuple[str, ...]:

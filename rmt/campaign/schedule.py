@@ -107,9 +107,9 @@ class Part:
         return max(missing, 0) * (self.each or 0.0) if self.final is None else 0.0
 
     def take(self, workers: int, seconds: float) -> Chunk:
-        """Give out the next chunk: of one sample first, then as many as take `seconds`."""
+        """Give out the next chunk: of two samples first, then as many as take `seconds`."""
         start, stop = self.queue[0]
-        size = 1
+        size = 2  # the first may take long to prepare, the second tells what a sample costs
         if self.each is not None:
             share = max(-(-self.left // workers), math.ceil(LEAST_SECONDS / max(self.each, 1e-9)))
             size = min(int(seconds / max(self.each, 1e-9)), GROWTH * self.last, share)
@@ -128,9 +128,9 @@ class Part:
         self.flying -= 1
         bisect.insort(self.queue, (chunk.start, chunk.stop))
 
-    def measured(self, chunk: Chunk, seconds: float) -> None:
-        """Note what a chunk cost."""
-        self.each = max(seconds / (chunk.stop - chunk.start), 1e-9)
+    def measured(self, chunk: Chunk, seconds: float, each: float) -> None:
+        """Note what a chunk cost, and a sample of it."""
+        self.each = max(each, 1e-9)
         self.seconds += seconds
         self.computed += chunk.stop - chunk.start
 
@@ -142,6 +142,6 @@ class Part:
 
 
 def next_part(parts: list[Part]) -> Part | None:
-    """Return the part that the next chunk is taken from: each cell's first sample ahead, then the cheapest cell."""
+    """Return the part that the next chunk is taken from: each cell's first samples ahead, then the cheapest cell."""
     ready = [part for part in parts if part.queue and not (part.each is None and part.flying)]
     return min(ready, key=lambda part: (part.each is not None, part.remaining), default=None)

@@ -56,11 +56,15 @@ class Failure:
 
 @dataclass
 class Result:
-    """The samples of a chunk: pieces (start, values), with gaps at the failures; and who computed them, how long."""
+    """The samples of a chunk: pieces (start, values), with gaps at the failures; and who computed them, how long.
+
+    `each` is the time of a sample, without the first one, which may have had tables or kernels to prepare.
+    """
 
     pieces: list[tuple[int, np.ndarray]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    each: float = 0.0
     worker: str = ""
     canary: dict[str, str] = field(default_factory=dict)
 
@@ -106,8 +110,10 @@ def compute(chunk: Chunk) -> Result:
     values: np.ndarray | None = None
     first, shape = chunk.start, chunk.shape
     with parallel.one_blas_thread():
-        begin = time.perf_counter()
+        begin = warm = time.perf_counter()
         for index in range(chunk.start, chunk.stop):
+            if index == chunk.start + 1:
+                warm = time.perf_counter()
             value = _try(cell, chunk.job.seed, index, shape)
             if isinstance(value, Failure):
                 result.failures.append(value)
@@ -119,7 +125,8 @@ def compute(chunk: Chunk) -> Result:
             if values is None:
                 values = np.empty((chunk.stop - first, *value.shape), value.dtype)
             values[index - first] = value
-        result.seconds = time.perf_counter() - begin
+        end = time.perf_counter()
+        result.seconds, result.each = end - begin, (end - warm) / max(chunk.stop - chunk.start - 1, 1)
     if values is not None:
         result.pieces.append((first, values))
     return result
