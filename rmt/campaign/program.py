@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import sys
 import types
@@ -28,6 +29,11 @@ class Program:
     def name(self) -> str:
         """Name of the module: functions of the file are known by it, wherever the file lies."""
         return f"experiment_{Path(self.path).stem}"
+
+    @property
+    def docstring(self) -> str:
+        """What the file says of itself."""
+        return ast.get_docstring(ast.parse(self.source)) or ""
 
     def execute(self) -> types.ModuleType:
         """Return the module, made from the text unless it is there already."""

@@ -190,6 +190,7 @@ def _probe(folder: Path) -> None:
 
 def _manifest_text(plan: Plan) -> str:
     configuration = plan.configuration()
+    program = plan.experiment.program
     manifest: dict[str, Any] = {
         "schema_version": SCHEMA,
         "stream_version": STREAM_VERSION,
@@ -197,6 +198,8 @@ def _manifest_text(plan: Plan) -> str:
         "configuration": configuration,
         "configuration_sha256": digest(configuration),
         "stopping": plan.stopping(),
+        "file": None if program is None else program.path,
+        "about": "" if program is None else program.docstring,
         "versions": versions(),
         "canary": canary(),
     }
