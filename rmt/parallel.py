@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -26,11 +27,31 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+_lock = threading.Lock()
+_holders = 0
+_limit: Any = None
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold every BLAS library of the process at one thread; matrices of n <= 1024 are no faster with two."""
-    with _controller().limit(limits=1, user_api="blas"):
+    """Hold every BLAS library of the process at one thread; matrices of n <= 1024 are no faster with two.
+
+    The number of BLAS threads belongs to the process: where several threads are in here, the last to leave restores it.
+    """
+    global _holders, _limit
+    controller = _controller()
+    with _lock:
+        limit = controller.limit(limits=1, user_api="blas")
+        if _holders == 0:
+            _limit = limit
+        _holders += 1
+    try:
         yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                _limit.restore_original_limits()
 
 
 def threads() -> int:

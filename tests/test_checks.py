@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from rmt import checks, parallel
 from rmt.checks import InputError
@@ -175,6 +175,23 @@ def test_thread_map_holds_blas_at_one_thread_and_lets_go():
     before = blas_threads()
     assert parallel.thread_map(blas_threads, range(3), 3) == [{1}] * 3
     assert blas_threads() == before
+
+
+def test_one_blas_thread_lasts_until_the_last_thread_leaves():
+    def blas_threads():
+        return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+    with threadpool_limits(3, "blas"):
+        assert blas_threads() == {3}
+        first, second = parallel.one_blas_thread(), parallel.one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        with threadpool_limits(2, "blas"), parallel.one_blas_thread():
+            assert blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == {3}
 
 
 def test_thread_map_passes_errors_on():
