@@ -54,6 +54,7 @@ class Coordinator:
     suspects: list[Suspect] = field(default_factory=list)
     flight: dict[Future[Result], tuple[Part, Chunk, int]] = field(default_factory=dict)
     ended: str = ""
+    refused: set[str] = field(default_factory=set)
     succeeded: bool = False
     deaths: int = 0
 
@@ -77,6 +78,7 @@ class Coordinator:
 
     def _work(self) -> None:
         engine = self.start_engine()
+        engine.say = self.progress.message
         try:
             self.log.begin(engine)
             self._loop(engine)
@@ -84,7 +86,8 @@ class Coordinator:
             engine.close(now=True)
             raise
         engine.close(now=bool(self.flight))
-        self.log.end(self.ended or ("incomplete" if self.failures else "done"))
+        complete = {part.entry.sha256: part.final for part in self.parts if part.final is not None}
+        self.log.end(self.ended or ("incomplete" if self.failures else "done"), complete)
 
     # before the work
 
@@ -144,12 +147,14 @@ class Coordinator:
             for future in done:
                 part, chunk, tries = self.flight.pop(future)
                 broken |= self._collect(engine, future, part, chunk, tries)
-            if broken:
-                self._after_death(engine)
             lost = engine.lost()
             if lost is not None:
                 self.ended = lost
                 return
+            if self._stopping() and not engine.workers:
+                return
+            if broken:
+                self._after_death(engine)
 
     def _fill(self, engine: Engine) -> None:
         """Give out chunks until enough are in flight."""
@@ -165,7 +170,7 @@ class Coordinator:
             part = next_part(self.parts)
             if part is None:
                 return
-            self._submit(engine, part, part.take(engine.workers, self.chunk_seconds), -1)
+            self._submit(engine, part, part.take(max(engine.workers, 1), self.chunk_seconds), -1)
 
     def _submit(self, engine: Engine, part: Part, chunk: Chunk, tries: int) -> None:
         """Send off a chunk; `tries` is -1, or for one that is alone in flight how often it cost a worker."""
@@ -212,7 +217,9 @@ class Coordinator:
             return canary_label(result.canary)
         reason = f"the worker {result.worker} computes other bits ({changes(there, result.canary)})"
         if engine.refuse(result.worker):
-            self.progress.message(f"{reason}: it gets no more work")
+            if result.worker not in self.refused:
+                self.progress.message(f"{reason}: it gets no more work")
+            self.refused.add(result.worker)
             return None
         raise checks.InputError(f"{reason}; --allow-mixed-numerics takes and labels its samples")
 

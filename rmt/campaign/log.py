@@ -36,7 +36,9 @@ class Log:
             time=_now(),
             host=platform.node(),
             pid=os.getpid(),
-            file=None if program is None else program.path,
+            file=None if program is None else os.path.abspath(program.path),
+            quick=self.plan.quick,
+            samples=self.plan.samples,
             stopping=self.plan.stopping(),
             versions=versions(),
             canary=canary(),
@@ -48,9 +50,9 @@ class Log:
         name = f"{shard.path.parent.name}/{shard.path.name}"
         self._write(shard=name, time=_now(), worker=result.worker, seconds=round(result.seconds, 6))
 
-    def end(self, outcome: str) -> None:
-        """Say how it ended."""
-        self._write(ended=outcome, time=_now())
+    def end(self, outcome: str, complete: dict[str, int]) -> None:
+        """Say how it ended, and of each complete cell (by its hash) with how many samples it is so."""
+        self._write(ended=outcome, time=_now(), complete=complete)
 
     def _write(self, **line: Any) -> None:
         with open(self.path, "a", encoding="utf-8") as file:

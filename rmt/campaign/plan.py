@@ -101,13 +101,18 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment with its options, root seed and counts: all that defines the data of a run."""
+    """An experiment with its options, root seed and counts: all that defines the data of a run.
+
+    `quick` and `samples` are what the counts came from.
+    """
 
     experiment: Experiment
     options: dict[str, Any]
     seed: int
     counts: dict[Cell, int]
     target_se: float | None = None
+    quick: bool = False
+    samples: int | None = None
 
     def configuration(self) -> dict[str, Any]:
         """Return what the manifest records, and what a second call must agree with: all but the counts."""
@@ -167,7 +172,7 @@ def make_plan(
             continue
         count = call_user("samples", experiment.samples, cell, quick)
         counts[cell] = checks.integer(f"samples() of {cell.label}", count)
-    return Plan(experiment, chosen, seed, counts, target_se)
+    return Plan(experiment, chosen, seed, counts, target_se, bool(quick), samples)
 
 
 def _option(name: str, default: Any, value: Any) -> Any:

@@ -39,12 +39,23 @@ class Shard:
     path: Path
 
 
+@dataclass(frozen=True)
+class Dispute:
+    """Two verified files of one kind of machine that hold other bits for the same samples start, ..., stop - 1."""
+
+    start: int
+    stop: int
+    first: Shard
+    second: Shard
+
+
 @dataclass
 class Held:
-    """What a folder holds: verified shards by index, and files that do not agree with their names."""
+    """What a folder holds: verified shards by index, files that do not agree with their names, and disputes."""
 
     shards: list[Shard] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
 
     def prefix(self) -> int:
         """Return how many samples there are without a gap, from sample 0 on."""
@@ -87,19 +98,26 @@ class Shards:
         self.seed = seed
 
     def scan(self) -> Held:
+        """Verify every file of the folder; two that disagree about a sample are an error."""
+        held = self.look()
+        for dispute in held.disputes:
+            raise DisagreementError(dispute.start, dispute.stop, dispute.first.path, dispute.second.path)
+        return held
+
+    def look(self) -> Held:
         """Verify every file of the folder. Where two shards overlap, their bits are compared."""
         for _ in range(TRIES):
             try:
-                return self._scan()
+                return self._look()
             except FileNotFoundError:  # another runner joined files meanwhile: look again
                 continue
         raise checks.InputError(f"{self.folder} changes faster than it can be read: is another run at work there?")
 
-    def _scan(self) -> Held:
+    def _look(self) -> Held:
         held = Held()
         for path in sorted(self.folder.glob("*.npy")) if self.folder.is_dir() else []:
             shard = _parse(path)
-            if shard is None or self._read(shard) is None:
+            if shard is None or self.read(shard) is None:
                 held.damaged.append(path)
             else:
                 held.shards.append(shard)
@@ -108,22 +126,23 @@ class Shards:
         for shard in held.shards:
             before = farthest.get(shard.label)
             if before is not None and shard.start < before.stop:
-                self._compare(before, shard)
+                held.disputes += self._compare(before, shard)
             if before is None or shard.stop > before.stop:
                 farthest[shard.label] = shard
         return held
 
-    def _compare(self, first: Shard, second: Shard) -> None:
-        """Raise where two files of one kind of machine hold other bits for the same index."""
+    def _compare(self, first: Shard, second: Shard) -> list[Dispute]:
+        """Return whether two files hold other bits for the indices that they share, as a list of at most one."""
         start, stop = second.start, min(first.stop, second.stop)
-        one, two = self._read(first), self._read(second)
+        one, two = self.read(first), self.read(second)
         if one is None or two is None:
             raise FileNotFoundError(second.path)  # altered since it was verified: look again
         one, two = one[start - first.start : stop - first.start], two[: stop - start]
-        if one.tobytes() != two.tobytes() or one.shape != two.shape:
-            raise DisagreementError(start, stop, first.path, second.path)
+        same = one.tobytes() == two.tobytes() and one.shape == two.shape
+        return [] if same else [Dispute(start, stop, first, second)]
 
-    def _read(self, shard: Shard) -> np.ndarray | None:
+    def read(self, shard: Shard) -> np.ndarray | None:
+        """Return the samples of a file, (count, ...), or None where it does not agree with its name."""
         data = shard.path.read_bytes()
         if shard.path.name != self._name(shard.start, shard.stop, shard.label, data):
             return None
@@ -165,7 +184,7 @@ class Shards:
             low, high = max(start, shard.start), min(stop, shard.stop)
             if low >= high:
                 continue
-            values = self._read(shard)
+            values = self.read(shard)
             if values is None:
                 raise checks.InputError(f"{shard.path} was altered while it was read")
             if result is None:

@@ -157,14 +157,21 @@ class Store:
         return found
 
     def asked(self) -> dict[str, int]:
-        """Return how many samples of each cell (by its hash) were ever asked for: the most of all calls."""
-        most = dict(self.manifest["stopping"]["samples"])
-        for lines in self.runs().values():
-            for line in lines[:1]:
-                for cell, count in line.get("stopping", {}).get("samples", {}).items():
-                    if isinstance(count, int) and cell in most:
-                        most[cell] = max(most[cell], count)
-        return most
+        """Return how many samples of each cell (by its hash) the newest call that had work to do was to have.
+
+        Of a cell that this call completed it is the number with which it did: fewer, where the standard error sufficed.
+        """
+        counts = dict(self.manifest["stopping"]["samples"])
+        for lines in self.runs().values():  # in the order in which the calls began
+            for line in lines:
+                for found in (_dict(_dict(line.get("stopping")).get("samples")), _dict(line.get("complete"))):
+                    counts |= {cell: n for cell, n in found.items() if cell in counts and isinstance(n, int)}
+        return counts
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """Return `value` if it is a dict; a log may hold anything."""
+    return value if isinstance(value, dict) else {}
 
 
 def _refuse_strangers(directory: Path) -> None:
