@@ -26,15 +26,18 @@ class Engine:
     Attributes
     ----------
     workers : int
-        How many chunks are computed at once.
+        How many chunks are computed at once; 0 where the workers of a cluster are gone, or yet to come.
     depth : int
         How many chunks may be in flight.
     contagious : bool
         Whether the death of one worker fails every chunk in flight.
+    say : callable
+        Takes a line for people.
     """
 
     name = "executor"
     contagious = True
+    say: Callable[[str], None] = staticmethod(lambda text: None)
 
     def __init__(self, executor: Executor, workers: int) -> None:
         self.executor = executor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -80,22 +81,28 @@ def make_job(cell: Cell, seed: int, program: Program | None) -> Job:
 
 
 _known: dict[tuple[bytes, Program | None], Cell] = {}
+_lock = threading.Lock()  # an engine may have several threads in one process
 
 
 def _cell(job: Job) -> Cell:
     """Return the cell of a job; a worker that would compute something else says so."""
-    if (job.cell, job.program) not in _known:
-        if job.program is not None:
-            job.program.execute()
-        there = pickle.loads(job.cell)
-        cell = Cell(there.statistic, there.ensemble, there.params, there.version)
-        if cell.key != job.key:
-            raise checks.InputError(
-                f"the worker {worker_name()} has another source or version of what defines {cell.label}: "
-                f"{cell.key} there, {job.key} asked"
-            )
-        _known[job.cell, job.program] = cell
-    return _known[job.cell, job.program]
+    with _lock:
+        if (job.cell, job.program) not in _known:
+            _known[job.cell, job.program] = _load(job)
+        return _known[job.cell, job.program]
+
+
+def _load(job: Job) -> Cell:
+    if job.program is not None:
+        job.program.execute()
+    there = pickle.loads(job.cell)
+    cell = Cell(there.statistic, there.ensemble, there.params, there.version)
+    if cell.key != job.key:
+        raise checks.InputError(
+            f"the worker {worker_name()} has another source or version of what defines {cell.label}: "
+            f"{cell.key} there, {job.key} asked"
+        )
+    return cell
 
 
 def worker_name() -> str:
@@ -149,7 +156,6 @@ def begin_process() -> None:
     """Prepare a worker process: an interrupt of the terminal is the coordinator's, and with its end this ends too."""
     import multiprocessing
     import signal
-    import threading
     from multiprocessing.connection import wait
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
