@@ -86,11 +86,12 @@ class Store:
         try:
             return self.shards(entry).scan()
         except DisagreementError as error:
-            first, second = self._author(error.first), self._author(error.second)
+            first, second = self.author(error.first), self.author(error.second)
             authors = f", written by the runs {first} and {second}"
             raise DisagreementError(error.start, error.stop, error.first, error.second, authors) from None
 
-    def _author(self, path: Path) -> str:
+    def author(self, path: Path) -> str:
+        """Return the run that wrote a file, according to the logs."""
         name = f"{path.parent.name}/{path.name}"
         for run, lines in self.runs().items():
             if any(line.get("shard") == name for line in lines):
@@ -161,12 +162,21 @@ class Store:
 
         Of a cell that this call completed it is the number with which it did: fewer, where the standard error sufficed.
         """
-        counts = dict(self.manifest["stopping"]["samples"])
+        counts: dict[str, int] = self.manifest["stopping"]["samples"]
         for lines in self.runs().values():  # in the order in which the calls began
             for line in lines:
-                for found in (_dict(_dict(line.get("stopping")).get("samples")), _dict(line.get("complete"))):
-                    counts |= {cell: n for cell, n in found.items() if cell in counts and isinstance(n, int)}
-        return counts
+                counts = counts | self._counts(_dict(line.get("stopping")).get("samples"))
+        return counts | self.completed()
+
+    def completed(self) -> dict[str, int]:
+        """Return with how many samples the newest call that had work to do left cells complete, when it ended."""
+        lines = next(reversed(self.runs().values()), [])
+        return self._counts(next((line["complete"] for line in lines if "complete" in line), None))
+
+    def _counts(self, found: Any) -> dict[str, int]:
+        """Return what a log says of the cells of this run; it may hold anything."""
+        cells = {entry.sha256 for entry in self.entries}
+        return {cell: n for cell, n in _dict(found).items() if cell in cells and isinstance(n, int)}
 
 
 def _dict(value: Any) -> dict[str, Any]:

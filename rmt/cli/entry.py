@@ -14,13 +14,29 @@ from rmt.cli.common import BAD_INPUT, DONE, INTERRUPTED, NO_EXTRA, STATUSES, com
 
 # Command -> the module of this folder with the function of that name, which takes the arguments behind the command
 # and the line that would give the command again, and returns the exit status.
-COMMANDS = {"run": "run", "radius": "laws", "gain": "laws"}
+COMMANDS = {
+    "run": "run",
+    "status": "store",
+    "verify": "store",
+    "export": "store",
+    "report": "report",
+    "reproduce": "report",
+    "radius": "laws",
+    "gain": "laws",
+}
 
 MAIN_HELP = """\
 Spectral radii, gains and hidden-state norms of random matrices W in h_t = W h_{t-1} + x_t.
 
 commands:
   rmt run FILE --out DIR   run an experiment file, such as experiments/fig1.py
+  rmt status DIR           how does the run in DIR stand, and which command goes on?
+  rmt verify DIR           is every file whole, and do samples come out the same again?
+  rmt export DIR           its samples and a summary as Parquet, CSV, LaTeX or Markdown
+  rmt report DIR           one HTML page that shows a run
+  rmt reproduce            run every experiment of this clone, with a page for each
+  rmt report DIR           one HTML page that shows it
+  rmt reproduce            every experiment of this clone, with a page for each
   rmt radius --n N         how large is the spectral radius of an N x N Glorot matrix?
   rmt gain --n N           by which factor must that matrix be scaled to be stable?
 
