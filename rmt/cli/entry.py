@@ -33,8 +33,6 @@ commands:
   rmt status DIR           how does the run in DIR stand, and which command goes on?
   rmt verify DIR           is every file whole, and do samples come out the same again?
   rmt export DIR           its samples and a summary as Parquet, CSV, LaTeX or Markdown
-  rmt report DIR           one HTML page that shows a run
-  rmt reproduce            run every experiment of this clone, with a page for each
   rmt report DIR           one HTML page that shows it
   rmt reproduce            every experiment of this clone, with a page for each
   rmt radius --n N         how large is the spectral radius of an N x N Glorot matrix?
