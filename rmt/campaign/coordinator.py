@@ -174,7 +174,14 @@ class Coordinator:
 
     def _submit(self, engine: Engine, part: Part, chunk: Chunk, tries: int) -> None:
         """Send off a chunk; `tries` is -1, or for one that is alone in flight how often it cost a worker."""
-        self.flight[engine.submit(chunk)] = part, chunk, tries
+        try:
+            future = engine.submit(chunk)
+        except Exception as error:
+            if not engine.died(error):
+                raise checks.InputError(f"the engine takes no work: {one_line(error)}") from error
+            future, tries = Future(), -1  # a worker died while it had nothing to do
+            future.set_exception(error)
+        self.flight[future] = part, chunk, tries
 
     def _stopping(self) -> bool:
         if self.stop.is_set():
@@ -187,7 +194,6 @@ class Coordinator:
         """Take what came back of a chunk; True where a worker died."""
         error = future.exception() if not future.cancelled() else None
         if future.cancelled() or (error is not None and engine.died(error)):
-            part.flying -= 1
             if tries < 0 or future.cancelled():
                 self.suspects.append(Suspect(part, chunk))
             else:
@@ -274,7 +280,6 @@ class Coordinator:
                 if future.done() and not future.cancelled() and future.exception() is None:
                     self._collect(engine, future, part, chunk, tries)
                 else:
-                    part.flying -= 1
                     self.suspects.append(Suspect(part, chunk))
             self.flight.clear()
         self.deaths += 1
@@ -289,9 +294,11 @@ class Coordinator:
             middle = (chunk.start + chunk.stop) // 2
             halves = ((chunk.start, middle), (middle, chunk.stop))
             self.suspects[:0] = [Suspect(part, Chunk(chunk.job, a, b, chunk.shape)) for a, b in halves]
+            part.flying += 1
         elif tries < TRIES:
             self.suspects.insert(0, Suspect(part, chunk, tries))
         else:
             error = f"the worker died each of {TRIES} times (killed, out of memory, or crashed)"
+            part.flying -= 1
             self._fail(part, Failure(chunk.start, error, ""), TRIES)
             self._settle(part)

@@ -59,7 +59,7 @@ class Part:
     final: int | None = None  # the number of samples with which it is complete
     failed: set[int] = field(default_factory=set)
     moments: Moments = field(default_factory=Moments)
-    flying: int = 0
+    flying: int = 0  # chunks that were given out and are not back, suspects among them
     each: float | None = None  # seconds a sample
     last: int = 0  # samples of the last chunk
     computed: int = 0
