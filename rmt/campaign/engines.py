@@ -6,15 +6,13 @@ whether an error means that a worker died, and how to begin anew.
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any
 
 from rmt import checks, parallel
+from rmt.campaign.pool import Pool
 from rmt.campaign.work import Chunk, Result, begin_process, compute
 
 ENGINES = ("processes", "serial", "dask")
@@ -37,6 +35,7 @@ class Engine:
 
     name = "executor"
     contagious = True
+    broken = False
     say: Callable[[str], None] = staticmethod(lambda text: None)
 
     def __init__(self, executor: Executor, workers: int) -> None:
@@ -50,14 +49,15 @@ class Engine:
 
     def died(self, error: BaseException) -> bool:
         """Whether `error` means that a worker died while it, or a neighbour of it, had the chunk."""
-        return isinstance(error, concurrent.futures.BrokenExecutor)
+        return isinstance(error, BrokenExecutor)
 
     def rebuild(self) -> None:
-        """Begin anew after a worker died, where that is needed."""
+        """Begin anew after a worker died, where that is needed and can be done."""
+        self.broken = True
 
     def lost(self) -> str | None:
         """Say why nothing in flight can be hoped for any more, or return None."""
-        return None
+        return "the executor is broken" if self.broken else None
 
     def refuse(self, worker: str) -> bool:
         """Send no more work to `worker`, whose numerics differ; False where that cannot be done."""
@@ -86,33 +86,23 @@ class Serial(Engine):
 
 
 class Processes(Engine):
-    """Processes of this machine, each started anew and not forked, so that no lock or thread is inherited."""
+    """Processes of this machine; one that dies is replaced."""
 
     name = "processes"
+    contagious = False
 
     def __init__(self, workers: int) -> None:
-        super().__init__(self._pool(workers), workers)
-
-    def _pool(self, workers: int) -> Executor:
-        self.others = set(multiprocessing.active_children())
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=begin_process)
-
-    def died(self, error: BaseException) -> bool:
-        """Tell a broken pool, which the death of one process leaves."""
-        return isinstance(error, BrokenProcessPool)
+        self.pool = Pool(workers, begin_process)
+        super().__init__(self.pool, workers)
 
     def rebuild(self) -> None:
-        """Make a new pool."""
-        self.close(now=True)
-        self.executor = self._pool(self.workers)
+        """Leave it to the pool."""
 
     def close(self, *, now: bool = False) -> None:
         """End the processes."""
         if now:
-            for process in set(multiprocessing.active_children()) - self.others:
-                process.kill()
-        self.executor.shutdown(wait=True, cancel_futures=True)
+            self.pool.kill()
+        self.pool.shutdown(cancel_futures=True)
 
 
 def make_engine(

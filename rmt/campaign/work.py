@@ -146,6 +146,8 @@ def _try(cell: Cell, seed: int, index: int, shape: Shape | None) -> np.ndarray |
             if shape is not None and (value.dtype.str, value.shape) != shape:
                 raise ValueError(f"{value.dtype.str} {value.shape} where sample 0 is {shape[0]} {shape[1]}")
             return value
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:  # sys.exit() in a statistic too: it must not end the worker
             if attempt == TRIES - 1:
                 return Failure(index, one_line(error), traceback.format_exc())
@@ -153,12 +155,10 @@ def _try(cell: Cell, seed: int, index: int, shape: Shape | None) -> np.ndarray |
 
 
 def begin_process() -> None:
-    """Prepare a worker process: an interrupt of the terminal is the coordinator's, and with its end this ends too."""
+    """Prepare a worker process: with the end of the coordinator, even by a kill, it ends too."""
     import multiprocessing
-    import signal
     from multiprocessing.connection import wait
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         sentinel = parent.sentinel
