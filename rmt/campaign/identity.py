@@ -21,6 +21,8 @@ def qualified_name(thing: Any) -> str:
     if not name or "<" in name:
         raise checks.InputError(f"a function of a cell must be importable by name, got {thing!r}")
     module = str(thing.__module__)
+    if module == "__mp_main__":  # what a worker process calls the script that started the run
+        module = "__main__"
     return f"rmt.{name}" if module.split(".")[0] == "rmt" else f"{module}.{name}"
 
 

@@ -210,5 +210,8 @@ def place(error: BaseException, filename: str | None) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return the type and message of `error` on one line."""
-    message = " ".join(str(error).split())
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # of a type that cannot even say what it is
+        message = ""
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
