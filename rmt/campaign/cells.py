@@ -118,7 +118,7 @@ class Cell:
     def label(self) -> str:
         """A line for people."""
         params = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
-        return " ".join(part for part in (self.statistic_name, repr(self.ensemble), params) if part)
+        return " ".join(f"{self.statistic_name} {self.ensemble!r} {params}".split())
 
     @property
     def name(self) -> str:
