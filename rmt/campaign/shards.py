@@ -7,6 +7,7 @@ else has to be believed. Ranges may overlap, in whatever way the work was cut; w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -132,7 +133,7 @@ class Shards:
 
     def verified(self, path: Path) -> Shard | None:
         """Return the shard that a file is, or None where it is none."""
-        shard = _parse(path)
+        shard = parse(path)
         return None if shard is None or path.is_dir() or self.read(shard) is None else shard
 
     def _held(self, files: dict[Path, Shard | None]) -> Held:
@@ -260,7 +261,8 @@ class DisagreementError(checks.InputError):
         )
 
 
-def _parse(path: Path) -> Shard | None:
+def parse(path: Path) -> Shard | None:
+    """Return the shard that `path` names, whatever it holds, or None where it names none."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         return None
@@ -305,9 +307,15 @@ def _link(partial: Path, path: Path) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Flush a directory, so that a rename in it outlives a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # one that may be passed and not read: another user's, above ours
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot
+            raise
     finally:
         os.close(descriptor)
 

@@ -26,7 +26,7 @@ from rmt.campaign.cells import STREAM_VERSION
 from rmt.campaign.identity import digest
 from rmt.campaign.numerics import canary, versions
 from rmt.campaign.plan import Plan
-from rmt.campaign.shards import PARTIAL, DisagreementError, Held, Shards, commit, partials
+from rmt.campaign.shards import PARTIAL, DisagreementError, Held, Shards, commit, flush_folder, parse, partials
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
@@ -64,6 +64,7 @@ class Store:
             if not manifest.exists():
                 _refuse_strangers(directory)
                 directory.mkdir(parents=True, exist_ok=True)
+                flush_folder(directory.absolute().parent)
                 commit(manifest, _manifest_text(plan).encode(), exclusive=True)
             store = cls(directory)
             store._compare(plan)
@@ -93,12 +94,19 @@ class Store:
             raise DisagreementError(error.start, error.stop, error.first, error.second, authors) from None
 
     def author(self, path: Path) -> str:
-        """Return the run that wrote a file, according to the logs."""
-        name = f"{path.parent.name}/{path.name}"
+        """Return the run that wrote a file, according to the logs; of one that was joined, those of its pieces."""
+        shard = parse(path)
+        pieces = []
         for run, lines in self.runs().items():
-            if any(line.get("shard") == name for line in lines):
-                return run
-        return "unknown"
+            for line in lines:
+                other = parse(self.directory / "shards" / str(line.get("shard")))
+                if other is None or other.path.parent.name != path.parent.name:
+                    continue
+                if other.path.name == path.name:
+                    return run
+                if shard and shard.start < other.stop and other.start < shard.stop and not other.path.exists():
+                    pieces.append(run)
+        return ", ".join(dict.fromkeys(pieces)) or "unknown"
 
     def set_aside(self, entry: Entry, path: Path) -> Path | None:
         """Move a damaged file to where it does no harm, and return that place; None where another runner was first."""
