@@ -57,7 +57,7 @@ class Worker:
     def end(self) -> None:
         """Let the process end by itself, or see to it."""
         self.pipe.close()
-        if not wait([self.process.sentinel], LEAVE_SECONDS):
+        if self.process.exitcode is None and not wait([self.process.sentinel], LEAVE_SECONDS):
             self.process.kill()
         self.process.join()
 
