@@ -35,7 +35,7 @@ from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
 from rmt.spectra.sampled import sample_eigenvalue_moduli, sample_eigenvalues, sample_spectral_radius
 
 # campaigns
-from rmt import campaign, checks
+from rmt import campaign, checks, initializers
 
 # isort: on
 
@@ -64,6 +64,7 @@ __all__ = [
     "halved_glorot",
     "halved_variance_glorot",
     "hidden_norms",
+    "initializers",
     "log_mean_hidden_norm",
     "log_mean_power_norm",
     "mean_hidden_norm",

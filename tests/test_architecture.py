@@ -22,6 +22,7 @@ FLOORS = {
     "spectra": 4,
     "recurrence": 4,
     "campaign": 5,
+    "initializers": 5,
     "cli": 7,
     "__main__": 8,
 }
