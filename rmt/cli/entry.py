@@ -14,7 +14,7 @@ from rmt.cli.common import BAD_INPUT, DONE, INTERRUPTED, NO_EXTRA, STATUSES, com
 
 # Command -> the module of this folder with the function of that name, which takes the arguments behind the command
 # and the line that would give the command again, and returns the exit status.
-COMMANDS = {"run": "run", "radius": "laws", "gain": "laws"}
+COMMANDS = {"run": "run", "radius": "laws", "gain": "laws", "audit": "audit"}
 
 MAIN_HELP = """\
 Spectral radii, gains and hidden-state norms of random matrices W in h_t = W h_{t-1} + x_t.
@@ -23,11 +23,13 @@ commands:
   rmt run FILE --out DIR   run an experiment file, such as experiments/fig1.py
   rmt radius --n N         how large is the spectral radius of an N x N Glorot matrix?
   rmt gain --n N           by which factor must that matrix be scaled to be stable?
+  rmt audit FILE           will the recurrent weights in FILE explode, when, and what to change?
 
 examples:
   rmt radius --n 256
   rmt gain --n 256 --alpha 0.05 --layers 4
   rmt run experiments/fig1.py --out results/fig1 --quick
+  rmt audit model.safetensors --steps 2000
 
 `rmt COMMAND --help` explains a command.
 """
