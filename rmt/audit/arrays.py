@@ -50,8 +50,6 @@ class Weight:
         try:
             array = np.asarray(self.load())
             array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
-        except checks.InputError:
-            raise
         except Exception as error:  # whatever a framework or a broken file comes up with
             raise checks.InputError(f"{self.name} cannot be read: {first_line(error)}") from error
         if array.shape != self.shape:
@@ -64,11 +62,15 @@ class Weight:
         return array
 
 
+def printable(text: str) -> str:
+    """Return a text with escapes for what would break a line, or command a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, short, or the name of its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = "".join(character for character in (lines or [""])[0] if character.isprintable())
-    return line[:200] or type(error).__name__
+    return printable(lines[0])[:200] if lines else type(error).__name__
 
 
 def named(weights: Any) -> dict[str, Weight]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import schur
 
-from rmt import checks
+from rmt import checks, parallel
 from rmt.audit.growth import FLOAT32, DenseGrowth, DiagonalGrowth, Growth
 from rmt.audit.numerical_range import numerical_radius, support
 from rmt.laws.radius import SpectralRadiusLaw
@@ -126,6 +126,11 @@ def diagnose(A: np.ndarray, steps: int, limit: float, *, shift: float = 0.0, fac
     largest = float(np.abs(A).max())
     if largest > LARGEST:
         raise checks.InputError(f"entries must be at most {LARGEST:g} in modulus, got {largest:.3g}")
+    with parallel.one_blas_thread():
+        return _diagnose(A, steps, limit, shift, factor)
+
+
+def _diagnose(A: np.ndarray, steps: int, limit: float, shift: float, factor: float) -> Diagnosis:
     field = "complex" if np.iscomplexobj(A) or A.ndim == 1 else "real"
     log_limit = 2 * math.log(limit)
     if A.ndim == 1:

@@ -80,18 +80,23 @@ def _frame_plane(ax: Axes, radius: float) -> None:
 
 def _growth(ax: Axes, finding: Finding, colour: str, limit: float) -> None:
     diagnosis = finding.diagnosis
-    name = finding.recurrence.name
-    if len(name) > LABEL:
-        name = name[: LABEL // 2 - 2] + "..." + name[-LABEL // 2 + 1 :]
     where = "" if diagnosis.step_limit is None else f", limit at step {diagnosis.step_limit:,}"
     t, curve = diagnosis.times, diagnosis.log10_curve
     if len(t) > 1:
         fine = np.geomspace(1, t[-1], 400)
         t, curve = fine, PchipInterpolator(np.log(t), curve)(np.log(fine))
-    ax.plot(t, curve, color=colour, label=f"{name}: {diagnosis.verdict}{where}")
+    ax.plot(t, curve, color=colour, label=f"{_label(finding.recurrence.name)}: {diagnosis.verdict}{where}")
     for step, height in ((diagnosis.step_limit, math.log10(limit)), (diagnosis.step_overflow, OVERFLOW)):
         if step is not None:
             ax.plot([step], [height], color=colour, marker="o", markersize=3.5, linestyle="none", zorder=3)
+
+
+def _label(name: str) -> str:
+    """Return a name as text that the fonts have and that is no mathematics, of bounded length."""
+    if len(name) > LABEL:
+        name = name[: LABEL // 2 - 2] + "..." + name[-LABEL // 2 + 1 :]
+    text = name.encode("ascii", "replace").decode("ascii").replace("$", r"\$")
+    return " " + text if text.startswith("_") else text  # a legend leaves out what begins with an underscore
 
 
 def _frame_growth(ax: Axes, audit: Audit, highest: float) -> None:

@@ -72,7 +72,7 @@ def find(
         As :func:`rmt.audit.arrays.named` and :func:`rmt.audit.reading.read` return it.
     only : sequence of str
         Patterns of names, with ``*`` and ``?``. If given, the arrays of such names are audited and no others:
-        those whose name says nothing as square matrices, or, if they are vectors, as eigenvalues.
+        those whose name says nothing as square matrices, and a vector that is named in full as eigenvalues.
     every : bool
         Whether square arrays of unknown names are audited also where others have known ones.
 
@@ -105,14 +105,15 @@ def find(
         skipped.append(Skipped(name, weight.shape, reason or _why_not(weight)))
     if only or every or not found:
         for weight in unknown:
-            parts = list(_by_shape(weight, bool(only)))
+            parts = list(_by_shape(weight, bool(only), weight.name in only))
             found += parts
             skipped += [] if parts else [Skipped(weight.name, weight.shape, _why_not(weight))]
     else:
         skipped += [Skipped(weight.name, weight.shape, UNKNOWN) for weight in unknown]
     if not found:
-        shown = ", ".join(f"{s.name} {s.shape} ({s.reason})" for s in skipped[:3])
-        rest = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+        looked_at = [array for array in skipped if array.name in asked]
+        shown = ", ".join(f"{array.name} {array.shape} ({array.reason})" for array in looked_at[:3])
+        rest = f" and {len(looked_at) - 3} more" if len(looked_at) > 3 else ""
         raise checks.InputError(f"no recurrent matrix was found among {shown}{rest}; --only NAME chooses one")
     return found, skipped
 
@@ -189,12 +190,12 @@ def _gate(
         yield Recurrence(rest, weight.name, "at rest", f"{why}: the cell I/2 + W/4", n, load, 0.5, 0.25)
 
 
-def _by_shape(weight: Weight, chosen: bool) -> Iterator[Recurrence]:
-    """Yield the recurrences of an array of unknown name; a vector, if it was chosen by its name, is a diagonal."""
+def _by_shape(weight: Weight, chosen: bool, in_full: bool) -> Iterator[Recurrence]:
+    """Yield the recurrences of an array of unknown name; a vector that was chosen by its name in full is a diagonal."""
     if _is_square(weight):
         for name, load in _matrices(weight):
             yield from _gate(name, weight, "", "square, asked for" if chosen else "square, assumed recurrent", load)
-    elif chosen and weight.numeric and len(weight.shape) == 1:
+    elif in_full and weight.numeric and len(weight.shape) == 1:
         n = weight.shape[0]
         diagonal.check_size(weight.name, n)
         why = "a vector, asked for: its entries as eigenvalues"

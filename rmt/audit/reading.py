@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from rmt import checks
 from rmt.audit import safetensors, torch_files
-from rmt.audit.arrays import Weight, first_line
+from rmt.audit.arrays import Weight, first_line, printable
 
 MAX_HEADER = 10_000  # bytes of a NumPy header, as in numpy.load
 MAX_BYTES = 2**31  # of one array
@@ -76,7 +77,11 @@ def read(path: str | os.PathLike[str]) -> dict[str, Weight]:
         raise checks.InputError(f"{path} cannot be read: {first_line(error)}") from error
     if not weights:
         raise checks.InputError(f"{path} holds no array")
-    return weights
+    # Names come from the file, and go to a terminal.
+    shown = {printable(name): replace(weight, name=printable(name)) for name, weight in weights.items()}
+    if len(shown) < len(weights):
+        raise checks.InputError(f"{path} cannot be read: names in it differ by control characters alone")
+    return shown
 
 
 def _kind(path: Path) -> str | None:

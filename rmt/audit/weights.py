@@ -82,13 +82,14 @@ def audit(
     steps: int = 1000,
     limit: float | None = None,
     gates: str = "open",
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     every: bool = False,
 ) -> Audit:
     """Audit named arrays; the arguments are those of :func:`audit_weights`."""
     steps = checks.integer("steps", steps, maximum=MAX_STEPS)
     limit = 10 * math.sqrt(steps) if limit is None else checks.real("limit", limit, above=1)
     gates = checks.choice("gates", gates, GATES)
+    only = (only,) if isinstance(only, str) else tuple(only)
     found, skipped = find(weights, only=only, every=every)
     counted = ("matrix", "diagonal", "at rest", *(("candidate",) if gates == "open" else ()))
 
@@ -110,7 +111,7 @@ def audit_weights(
     steps: int = 1000,
     limit: float | None = None,
     gates: str = "open",
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     every: bool = False,
 ) -> DataFrame:
     """Diagnose the recurrent matrices of a model: whether the state explodes, when, and which gain prevents it.
@@ -132,9 +133,9 @@ def audit_weights(
     gates : {"open", "rest"}
         Which rows of an LSTM or GRU decide whether it is unstable: the candidate as the linear recurrence that the cell
         is while its gates are open, and the cell at rest; or the cell at rest alone. See the notes.
-    only : sequence of str
+    only : str or sequence of str
         Patterns with ``*`` and ``?``: arrays with such names are audited and no others, also if the names are not known
-        to be recurrent; a vector is then taken for the eigenvalues of a diagonal W.
+        to be recurrent. A vector that is named in full is taken for the eigenvalues of a diagonal W.
     every : bool
         Whether to audit also square arrays of unknown names where others have known ones. Where none has, they are
         assumed to be recurrent anyway.
