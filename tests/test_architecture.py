@@ -24,6 +24,7 @@ FLOORS = {
     "audit": 5,
     "campaign": 5,
     "initializers": 5,
+    "report": 6,
     "cli": 7,
     "__main__": 8,
 }
