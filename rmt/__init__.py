@@ -34,8 +34,11 @@ from rmt.spectra.certificate import CertificationError
 from rmt.spectra.given import RadiusResult, spectral_abscissa, spectral_radius
 from rmt.spectra.sampled import sample_eigenvalue_moduli, sample_eigenvalues, sample_spectral_radius
 
+# weights of a user
+from rmt.audit import audit_weights
+
 # campaigns
-from rmt import campaign, checks
+from rmt import campaign, checks, initializers
 
 # isort: on
 
@@ -54,6 +57,7 @@ __all__ = [
     "RadiusResult",
     "SpectralRadiusLaw",
     "StateSpace",
+    "audit_weights",
     "campaign",
     "checks",
     "expected_real_eigenvalues",
@@ -64,6 +68,7 @@ __all__ = [
     "halved_glorot",
     "halved_variance_glorot",
     "hidden_norms",
+    "initializers",
     "log_mean_hidden_norm",
     "log_mean_power_norm",
     "mean_hidden_norm",

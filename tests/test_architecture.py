@@ -21,7 +21,10 @@ FLOORS = {
     "tables": 3,
     "spectra": 4,
     "recurrence": 4,
+    "audit": 5,
     "campaign": 5,
+    "initializers": 5,
+    "report": 6,
     "cli": 7,
     "__main__": 8,
 }

@@ -9,28 +9,36 @@ import logging
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rmt import __version__, checks, parallel
 from rmt.campaign.engines import Engine
 from rmt.campaign.plan import one_line
 from rmt.campaign.work import Chunk, Result, compute, worker_name
 
+Made = TypeVar("Made")
+
 CONNECT_SECONDS = 8.0
+START_SECONDS = 300.0
 CLOSE_SECONDS = 10.0
 POLL_SECONDS = 1.0  # between questions to the scheduler who its workers are
 SILENCE_SECONDS = 60.0  # without an answer, after which the scheduler counts as lost
 WAIT_SECONDS = 600.0  # for a worker at a scheduler that has none; RMT_DASK_WAIT sets another
 LOCAL_WAIT_SECONDS = 60.0
+DECISIVE = tuple(
+    f"{place}*.py"
+    for place in ("ensembles/", "kernels/", "laws/", "recurrence/", "spectra/", "streams", "campaign/cells")
+)
 
-_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss)://(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
 
 def make_dask(workers: int | None, scheduler: str | None) -> Callable[[], Engine]:
@@ -71,8 +79,8 @@ def _join(address: str, patience: float) -> Engine:
     stack = ExitStack()
     stack.enter_context(_quiet())
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
-        return Dask(client, address, patience, stack)
+        make = partial(Client, address, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
+        return Dask(_within(CONNECT_SECONDS + 1, make), address, patience, stack)
     except Exception as error:  # of many kinds: no such host, nobody there, or somebody who speaks otherwise
         stack.close()
         raise checks.InputError(f"scheduler {address} cannot be joined: {one_line(error)}") from error
@@ -99,8 +107,7 @@ def _start(count: int) -> Engine:
     # Dask gives a worker up for lost that is down 15 seconds after a death, though it may have died once more.
     stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
     try:
-        with ThreadPoolExecutor(1) as thread:
-            cluster = thread.submit(make).result()
+        cluster = _within(START_SECONDS, make)
         stack.callback(cluster.close, CLOSE_SECONDS)
         client = Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
         return Dask(client, "on this machine", LOCAL_WAIT_SECONDS, stack, cluster)
@@ -246,10 +253,10 @@ def compute_there(chunk: Chunk, source: str) -> Result:
 
 @cache
 def source_of_rmt() -> str:
-    """Return the version of rmt and a hash of its files."""
+    """Return the version of rmt and a hash of those of its files that decide the samples."""
     folder = Path(checks.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for place in DECISIVE for path in folder.glob(place)):
         digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes())
     return f"{__version__} (source {digest.hexdigest()[:12]})"
 
@@ -259,6 +266,23 @@ def _block_interrupts() -> None:
     if hasattr(signal, "pthread_sigmask"):
         resource_tracker.ensure_running()  # which lifts the block in the thread that starts it
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _within(seconds: float, make: Callable[[], Made]) -> Made:
+    """Return make(), or raise where that takes longer: to some strangers Dask listens for ever."""
+    made: Future[Made] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return made.result(seconds)
+    except TimeoutError as error:
+        raise error if made.done() else TimeoutError(f"no answer for {seconds:.0f} s") from None
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def _note(entry: Entry, held: Held, asked: int) -> list[str]:
     elif count < asked:
         notes.append(f"{entry.label} is incomplete: {count:,} of {asked:,} samples are exported, up to the first gap")
     if damaged:
-        notes.append(f"{entry.label} has {damaged} damaged files, which are left out")
+        notes.append(f"{entry.label} has damaged files, which are left out: {damaged}")
     return notes
 
 

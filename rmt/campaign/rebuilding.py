@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from rmt.campaign.cells import STATISTICS, Cell
@@ -45,7 +46,11 @@ def _value(described: Any) -> Any:
     if not isinstance(described, dict):
         return described
     if described.keys() == {"class", "fields"}:
-        return ENSEMBLES[described["class"]](**_value(described["fields"]))
+        kind = ENSEMBLES[described["class"]]
+        given = [field.name for field in fields(kind) if field.init]  # the others follow from these
+        return kind(**{name: _value(described["fields"][name]) for name in given})
     if described.keys() == {"complex"}:
         return complex(*described["complex"])
+    if "function" in described or "array" in described:
+        raise TypeError("known by hash only")
     return {name: _value(item) for name, item in described.items()}

@@ -289,7 +289,7 @@ def _note_what_is_left_out(
     if files:
         differs = changes(store.manifest["canary"], here)
         why = f"the canary of this one differs from the manifest's: {differs}" if differs else "they are labelled"
-        result.notes.append(f"not computed again: {files} files of another kind of machine ({why})")
+        result.notes.append(f"not computed again: samples in {files} of the files, of another kind of machine ({why})")
 
 
 def _recompute(works: list[_Work], max_seconds: float, result: Verification) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "reproduce": "report",
     "radius": "laws",
     "gain": "laws",
+    "audit": "audit",
 }
 
 MAIN_HELP = """\
@@ -37,11 +38,13 @@ commands:
   rmt reproduce            every experiment of this clone, with a page for each
   rmt radius --n N         how large is the spectral radius of an N x N Glorot matrix?
   rmt gain --n N           by which factor must that matrix be scaled to be stable?
+  rmt audit FILE           will the recurrent weights in FILE explode, when, and what to change?
 
 examples:
   rmt radius --n 256
   rmt gain --n 256 --alpha 0.05 --layers 4
   rmt run experiments/fig1.py --out results/fig1 --quick
+  rmt audit model.safetensors --steps 2000
 
 `rmt COMMAND --help` explains a command.
 """

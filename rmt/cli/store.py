@@ -49,7 +49,7 @@ def _describe(found: Status) -> list[str]:
     lines = [
         f"{found.experiment} in {found.directory}: {complete} of {len(found.cells)} cells are complete, "
         f"{found.done:,} of {found.asked:,} samples are there",
-        f"root seed {found.seed}; {found.files:,} files of samples, {found.bytes:,} bytes",
+        f"root seed {found.seed}; files of samples: {found.files:,}, {found.bytes:,} bytes",
         "",
         *_aligned([("cell", "done", "asked", "mean ± std. error", ""), *map(_row, found.cells)]),
         "",
@@ -58,13 +58,15 @@ def _describe(found: Status) -> list[str]:
     if any(cell.disputes for cell in found.cells):
         lines.append(f"`rmt verify {found.directory}` says which of them is right")
     if found.failed:
-        lines.append(f"{found.failed:,} samples failed; failures/ has the reasons, and the next call tries them again")
+        lines.append(f"failed samples: {found.failed:,}; failures/ has the reasons, and the next call tries them again")
     if found.damaged:
-        lines.append(f"{found.damaged:,} files are damaged; the next call sets them aside, and computes them again")
+        lines.append(
+            f"damaged files: {found.damaged:,}; the next call sets them aside, and computes their samples again"
+        )
     if found.set_aside:
-        lines.append(f"{found.set_aside:,} damaged files were set aside in damaged/")
+        lines.append(f"damaged files that were set aside in damaged/: {found.set_aside:,}")
     if found.mixed:
-        lines.append(f"{found.mixed:,} samples come from machines with other numerics, and are labelled")
+        lines.append(f"samples of machines with other numerics, which are labelled: {found.mixed:,}")
     lines.append(_activity(found))
     if found.complete and not found.damaged:
         return lines
@@ -151,12 +153,12 @@ def verify(arguments: list[str], resume: str) -> int:
         max_seconds=given.max_seconds,
     )
     lines = [
-        f"hashed {found.files:,} files, {found.bytes:,} bytes, of {found.cells} cells in {given.directory}",
-        f"computed {found.recomputed:,} samples of {found.of_cells} cells again, bit by bit, in {found.seconds:.1f} s "
+        f"hashed again: {found.files:,} files of {found.cells} cells in {given.directory}, {found.bytes:,} bytes",
+        f"computed again: {found.recomputed:,} samples of {found.of_cells} cells, in {found.seconds:.1f} s "
         f"(--seed {found.seed} chooses the same)",
         *found.notes,
         *(f"FOUND {line}" for line in found.findings),
-        "all that was checked agrees" if found.sound else f"{len(found.findings)} findings",
+        "all that was checked agrees, bit by bit" if found.sound else f"findings: {len(found.findings)}",
     ]
     say("\n".join(lines))
     return DONE if found.sound else FINDING
