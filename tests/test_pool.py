@@ -78,7 +78,11 @@ def test_results_come_back_from_prepared_processes(pool):
 def test_errors_come_back_as_text(pool):
     with pytest.raises(InputError, match="one line"):
         pool.submit(fail, "input").result()
-    for kind, line in (("exit", "SystemExit: 3"), ("local", "Local: of a type nobody else has"), ("unpicklable", "pickle")):
+    for kind, line in (
+        ("exit", "SystemExit: 3"),
+        ("local", "Local: of a type nobody else has"),
+        ("unpicklable", "pickle"),
+    ):
         with pytest.raises(RuntimeError, match=line):
             pool.submit(fail, kind).result()
 

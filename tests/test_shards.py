@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -323,3 +324,23 @@ def test_a_file_system_without_links_or_flushes_of_folders(folder, tmp_path, mon
         shards.commit(tmp_path / "manifest.json", text, exclusive=True)
     assert (tmp_path / "manifest.json").read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir() if ".partial" in path.name] == []
+
+
+def test_reading_while_files_are_taken_away_one_by_one(folder, monkeypatch):
+    for start in range(40):
+        commit(folder, start, start + 1)
+    real, held = os.unlink, folder.scan()
+
+    def unlink(path, *arguments, **options):
+        time.sleep(0.01)
+        real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    joining = threading.Thread(target=folder.join, args=(held,))
+    joining.start()
+    looks = 0
+    while joining.is_alive():
+        assert folder.scan().prefix() == 40
+        assert np.array_equal(folder.load(0, 40, held), ROWS)
+        looks += 1
+    assert looks > 3

@@ -94,7 +94,7 @@ class Coordinator:
             entry = entries[cell.sha256.hex()]
             shards, held = self.store.shards(entry), self.store.scan(entry)
             for path in held.damaged:
-                place = self.store.set_aside(entry, path)
+                place = self.store.set_aside(path)
                 if place is not None:
                     self.progress.message(f"a damaged file is now {place}; its samples are computed again")
             job, count = make_job(cell, self.plan.seed, program), self.plan.counts[cell]

@@ -14,7 +14,7 @@ from rmt.campaign.engines import Engine, describe_engine
 from rmt.campaign.numerics import canary, versions
 from rmt.campaign.plan import Plan
 from rmt.campaign.shards import Shard
-from rmt.campaign.store import Store
+from rmt.campaign.store import Store, run_number
 from rmt.campaign.work import Result
 
 
@@ -24,7 +24,8 @@ class Log:
     def __init__(self, store: Store, plan: Plan) -> None:
         self.plan = plan
         host = re.sub(r"[^A-Za-z0-9._-]+", "_", platform.node()) or "localhost"
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        number = 1 + max(map(run_number, store.runs()), default=0)  # the clock may be wrong, or set back
+        self.run = f"{number:04d}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self.path = store.directory / "runs" / f"{self.run}.jsonl"
 
     def begin(self, engine: Engine) -> None:

@@ -65,7 +65,7 @@ class Part:
     each: float | None = None  # seconds a sample
     last: int = 0  # samples of the last chunk
     computed: int = 0
-    most_files: int = MOST_FILES
+    most_files: int = field(default_factory=lambda: MOST_FILES)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:

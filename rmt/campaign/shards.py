@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -110,19 +111,20 @@ class Shards:
         """Verify every file of the folder, but those of `known`. Where two shards overlap, their bits are compared.
 
         Another runner may commit and join files meanwhile, and a folder that is listed just then can lack both
-        the old file and the new one: what counts is what was there twice in a row.
+        the old files and the new one. So it is listed until files only came, or only went, since the time before.
         """
         seen: dict[Path, Shard | None] = {shard.path: shard for shard in (known.shards if known else [])}
-        before: list[Path] | None = None
+        before: set[Path] | None = None
         for _ in range(TRIES):
             paths = self._list()
-            try:
-                seen |= {path: self.verified(path) for path in paths if path not in seen}
-                if paths == before:
-                    return self._held({path: seen[path] for path in paths})
-                before = paths
-            except FileNotFoundError:  # joined with others: look again
-                before = None
+            new = [path for path in paths if path not in seen]
+            for path in new:
+                with suppress(FileNotFoundError):  # joined with others since
+                    seen[path] = self.verified(path)
+            if before is not None and seen.keys() >= set(paths) and (not new or before <= set(paths)):
+                shards = sorted(shard for path in paths if (shard := seen[path]) is not None)
+                return Held(shards, [path for path in paths if seen[path] is None], self._disputes(shards))
+            before = set(paths)
         raise checks.InputError(f"{self.folder} changes faster than it can be read: is another run at work there?")
 
     def _list(self) -> list[Path]:
@@ -136,26 +138,32 @@ class Shards:
         shard = parse(path)
         return None if shard is None or path.is_dir() or self.read(shard) is None else shard
 
-    def _held(self, files: dict[Path, Shard | None]) -> Held:
-        held = Held(
-            shards=sorted(shard for shard in files.values() if shard is not None),
-            damaged=[path for path, shard in files.items() if shard is None],
-        )
-        farthest: dict[str, Shard] = {}  # of each label; it covers whatever the next shard shares with earlier ones
-        for shard in held.shards:
+    def _disputes(self, shards: list[Shard]) -> list[Dispute]:
+        """Compare those that overlap, in the order of their first samples, with the farthest of those before.
+
+        That one covers whatever the next one shares with any of them.
+        """
+        found: list[Dispute] = []
+        farthest: dict[str, Shard] = {}  # of each label
+        values: dict[str, np.ndarray | None] = {}
+        for shard in shards:
             before = farthest.get(shard.label)
             if before is not None and shard.start < before.stop:
-                held.disputes += self._compare(before, shard)
+                with suppress(FileNotFoundError):  # joined with others since they were verified
+                    if shard.label not in values:
+                        values[shard.label] = self.read(before)
+                    found += self._compare(before, values[shard.label], shard)
             if before is None or shard.stop > before.stop:
                 farthest[shard.label] = shard
-        return held
+                values.pop(shard.label, None)
+        return found
 
-    def _compare(self, first: Shard, second: Shard) -> list[Dispute]:
+    def _compare(self, first: Shard, one: np.ndarray | None, second: Shard) -> list[Dispute]:
         """Return whether two files hold other bits for the indices that they share, as a list of at most one."""
         start, stop = second.start, min(first.stop, second.stop)
-        one, two = self.read(first), self.read(second)
-        if one is None or two is None:
-            raise FileNotFoundError(second.path)  # altered since it was verified: look again
+        two = self.read(second)
+        if one is None or two is None:  # altered since they were verified: whoever reads them is told
+            return []
         one, two = one[start - first.start : stop - first.start], two[: stop - start]
         same = one.tobytes() == two.tobytes() and one.shape == two.shape
         return [] if same else [Dispute(start, stop, first, second)]
@@ -235,7 +243,7 @@ class Shards:
             joined: list[Shard] = []
             for start, stop in ours.covered(max(shard.stop for shard in ours.shards)):
                 joined += self._join(start, stop, ours, label)
-            for shard in set(ours.shards) - set(joined):
+            for shard in sorted(set(ours.shards) - set(joined)):
                 shard.path.unlink(missing_ok=True)
             shards += joined
         return Held(sorted(shards), held.damaged, held.disputes)

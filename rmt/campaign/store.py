@@ -108,7 +108,7 @@ class Store:
                     pieces.append(run)
         return ", ".join(dict.fromkeys(pieces)) or "unknown"
 
-    def set_aside(self, entry: Entry, path: Path) -> Path | None:
+    def set_aside(self, path: Path) -> Path | None:
         """Move a damaged file to where it does no harm, and return that place; None where another runner was first."""
         folder = self.directory / "damaged"
         folder.mkdir(exist_ok=True)
@@ -117,6 +117,7 @@ class Store:
             place = place.with_name(f"{place.name}-{secrets.token_hex(4)}")
         try:
             # It may have been moved, and its samples stored anew under that name, since it was found damaged.
+            (entry,) = (entry for entry in self.entries if entry.folder == path.parent.name)
             return None if self.shards(entry).verified(path) else path.replace(place)
         except FileNotFoundError:
             return None
@@ -167,9 +168,10 @@ class Store:
     # the log
 
     def runs(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the lines that each call logged; a torn last line is left out."""
+        """Return the lines that each call logged, in the order of the calls; a torn last line is left out."""
         found = {}
-        for path in sorted((self.directory / "runs").glob("*.jsonl")):
+        paths = (self.directory / "runs").glob("*.jsonl")
+        for path in sorted(paths, key=lambda path: (run_number(path.stem), path.stem)):
             lines = []
             for text in path.read_text(errors="replace").splitlines():
                 try:
@@ -201,6 +203,12 @@ class Store:
         """Return what a log says of the cells of this run; it may hold anything."""
         cells = {entry.sha256 for entry in self.entries}
         return {cell: n for cell, n in _dict(found).items() if cell in cells and isinstance(n, int)}
+
+
+def run_number(run: str) -> int:
+    """Return the number with which the name of a run begins; 0 for one without."""
+    number = run.partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def _dict(value: Any) -> dict[str, Any]:
