@@ -7,7 +7,9 @@ import concurrent.futures
 import hashlib
 import logging
 import os
+import pickle
 import re
+import secrets
 import signal
 import threading
 import time
@@ -154,7 +156,9 @@ class Dask(Engine):
 
     def submit(self, chunk: Chunk) -> Future[Result]:
         """Send off a chunk."""
-        task = self.client.submit(compute_there, chunk, source_of_rmt(), pure=False, retries=0, workers=self.chosen)
+        call = pickle.dumps(Call(chunk, source_of_rmt()))
+        key = f"rmt-{secrets.token_hex(16)}"
+        task = self.client.submit(pickle.loads, call, key=key, pure=False, retries=0, workers=self.chosen)
         # Not the executor of the client: a future of it never ends where the result is lost on the way.
         future: Future[Result] = asyncio.run_coroutine_threadsafe(_result(task), self.client.loop.asyncio_loop)
         self.flying.add(future)
@@ -234,7 +238,24 @@ class Dask(Engine):
 
 
 async def _result(task: Any) -> Result:
-    return await task
+    try:
+        return await task
+    except ImportError as error:
+        reason = f"a Dask worker cannot import what it needs ({one_line(error)})"
+        raise checks.InputError(f"{reason}: install the same on all machines") from error
+
+
+class Call:
+    """What becomes, unpickled, the result of ``compute_there(chunk, source)``.
+
+    Sent as it is, a chunk would end a worker without rmt; so the lack of it is an error of the task.
+    """
+
+    def __init__(self, chunk: Chunk, source: str) -> None:
+        self.arguments = chunk, source
+
+    def __reduce__(self) -> tuple[Callable[..., Result], tuple[Chunk, str]]:
+        return compute_there, self.arguments
 
 
 def compute_there(chunk: Chunk, source: str) -> Result:
