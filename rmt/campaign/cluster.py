@@ -35,10 +35,12 @@ POLL_SECONDS = 1.0  # between questions to the scheduler who its workers are
 SILENCE_SECONDS = 60.0  # without an answer, after which the scheduler counts as lost
 WAIT_SECONDS = 600.0  # for a worker at a scheduler that has none; RMT_DASK_WAIT sets another
 LOCAL_WAIT_SECONDS = 60.0
-DECISIVE = tuple(
-    f"{place}*.py"
-    for place in ("ensembles/", "kernels/", "laws/", "recurrence/", "spectra/", "streams", "campaign/cells")
-)
+DECISIVE = [  # the files of rmt on which samples depend
+    *("ensembles/*.py", "kernels/*.py", "laws/*.py", "recurrence/*.py", "spectra/*.py"),
+    *("campaign/cells.py", "campaign/seeding.py", "parallel.py", "streams.py"),
+]
+
+_abandoned: list[ExitStack] = []
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss)://(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
@@ -78,14 +80,11 @@ def _patience() -> float:
 def _join(address: str, patience: float) -> Engine:
     from distributed import Client
 
-    stack = ExitStack()
-    stack.enter_context(_quiet())
-    try:
+    with _opening(f"scheduler {address} cannot be joined") as stack:
         make = partial(Client, address, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
-        return Dask(_within(CONNECT_SECONDS + 1, make), address, patience, stack)
-    except Exception as error:  # of many kinds: no such host, nobody there, or somebody who speaks otherwise
-        stack.close()
-        raise checks.InputError(f"scheduler {address} cannot be joined: {one_line(error)}") from error
+        client = _within(CONNECT_SECONDS + 1, make)
+        stack.callback(client.close, CLOSE_SECONDS)
+        return Dask(client, address, patience, stack)
 
 
 def _start(count: int) -> Engine:
@@ -104,18 +103,29 @@ def _start(count: int) -> Engine:
             silence_logs=logging.CRITICAL,
         )
 
-    stack = ExitStack()
-    stack.enter_context(_quiet())
-    # Dask gives a worker up for lost that is down 15 seconds after a death, though it may have died once more.
-    stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
-    try:
+    with _opening(f"a Dask cluster of {count} workers cannot be started") as stack:
+        # Dask gives a worker up for lost that is down 15 seconds after a death, though it may have died once more.
+        stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
         cluster = _within(START_SECONDS, make)
         stack.callback(cluster.close, CLOSE_SECONDS)
         client = Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
+        stack.callback(client.close, CLOSE_SECONDS)
         return Dask(client, "on this machine", LOCAL_WAIT_SECONDS, stack, cluster)
-    except Exception as error:
+
+
+@contextmanager
+def _opening(failure: str) -> Iterator[ExitStack]:
+    """Yield what closes the cluster at last; whatever fails before that becomes one line."""
+    stack = ExitStack()
+    stack.enter_context(_quiet())
+    try:
+        yield stack
+    except Exception as error:  # of many kinds: no such host, nobody there, or somebody who speaks otherwise
         stack.close()
-        raise checks.InputError(f"a Dask cluster of {count} workers cannot be started: {one_line(error)}") from error
+        raise checks.InputError(f"{failure}: {one_line(error)}") from error
+    except BaseException:  # a second Ctrl-C; what was begun ends with the process, and quietly
+        _abandoned.append(stack)
+        raise
 
 
 class Dask(Engine):
@@ -124,13 +134,13 @@ class Dask(Engine):
     Parameters
     ----------
     client : distributed.Client
-        Connected; closed with the engine.
+        Connected.
     address : str
         The scheduler, for people.
     patience : float
         Seconds without a worker, after which the cluster counts as lost.
     stack : ExitStack
-        Closed after the client.
+        Closes client and cluster.
     cluster : distributed.LocalCluster, optional
         The cluster, where it is ours.
     """
@@ -232,8 +242,6 @@ class Dask(Engine):
                 if pid:
                     os.kill(pid, signal.SIGKILL)
         with suppress(Exception):  # a scheduler that is gone cannot be told
-            self.client.close(CLOSE_SECONDS)
-        with suppress(Exception):
             self.stack.close()
 
 
