@@ -12,6 +12,7 @@ from pathlib import Path
 from rmt.campaign.progress import Silent
 
 ROOT = Path(__file__).parents[1]
+PATH = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 DASK = [sys.executable, "-W", "ignore", "-m", "dask"]
 
 
@@ -36,7 +37,7 @@ class Cluster:
             stderr=log,
             cwd=self.folder,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder), **environment},
+            env={**os.environ, "PYTHONPATH": PATH, "TMPDIR": str(self.folder), **environment},
         )
         log.close()
         self.processes.append(process)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from dask_cluster import ROOT, Cluster, Watch, wait_for, workers
+from dask_cluster import PATH, ROOT, Cluster, Watch, wait_for, workers
 from demos import contents, experiment, run, shards
 
 import rmt
@@ -242,7 +242,7 @@ def test_worker_with_another_source_is_named(bare, tmp_path, monkeypatch, lack):
         with open(there / "rmt" / "streams.py", "a") as file:
             file.write("# another\n")
     monkeypatch.syspath_prepend(here)
-    bare.add(PYTHONPATH=f"{there}:{ROOT}")
+    bare.add(PYTHONPATH=f"{there}{os.pathsep}{PATH}")
     cell = campaign.Cell(importlib.import_module(name).my_statistic, rmt.Ginibre(4))
     expected = {
         "no rmt": "a Dask worker cannot import what it needs .*No module named 'rmt'",
