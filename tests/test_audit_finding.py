@@ -231,6 +231,13 @@ def test_names_of_trees_and_models():
     assert named({"a": [[1, 2], [3, 4]]})["a"].shape == (2, 2)
 
 
+def test_lru_of_the_initialisers():
+    eigenvalues = rmt.initializers.ring(50, r_min=0.5, r_max=0.9, rng=0)
+    table = rmt.audit_weights({"lru": rmt.initializers.lru_parameters(eigenvalues)})
+    assert table.name.tolist() == ["lru.nu_log"]
+    assert table.radius[0] == pytest.approx(np.abs(eigenvalues).max(), rel=1e-12)
+
+
 def test_trees_that_do_not_end():
     endless = {}
     endless["a"] = endless
