@@ -293,14 +293,14 @@ def test_table():
     assert table.attrs["steps"] == 500
     assert table.attrs["limit"] == 10 * np.sqrt(500)
     assert table.attrs["skipped"] == [("bias", (4,), "a vector")]
-    assert table.kind.tolist() == ["diagonal", "gate", "gate", "candidate", "at rest", "gate"]
-    assert table.counts.tolist() == [True, False, False, True, True, False]
-    assert table.verdict[1] == "explodes"
-    assert table.unstable.tolist() == [False, False, False, True, False, False]
-    assert table.gain.isna().tolist() == [False, True, True, False, False, True]
+    assert table.kind.tolist() == ["gate", "gate", "candidate", "at rest", "gate", "diagonal"]
+    assert table.counts.tolist() == [False, False, True, True, False, True]
+    assert table.verdict[0] == "explodes"
+    assert table.unstable.tolist() == [False, False, True, False, False, False]
+    assert table.gain.isna().tolist() == [True, True, False, False, True, False]
     assert str(table.step_limit.dtype) == "Int64"
     at_rest = rmt.audit_weights(weights, steps=500, gates="rest")
-    assert at_rest.counts.tolist() == [True, False, False, False, True, False]
+    assert at_rest.counts.tolist() == [False, False, False, True, False, True]
     assert not at_rest.unstable.any()
 
 
