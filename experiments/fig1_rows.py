@@ -2,11 +2,12 @@
 
 Claims (reviews and rebuttal of the paper, arXiv 2505.19827) and what is found:
 
-- Glorot/2 and Uniform: "norms decrease and hidden states grow like log t". For Uniform (a diagonal of eigenvalues
-  uniform on the unit disc) that is true and exact of the mean: E||h_t||^2 / n is the harmonic number H_t, at every n.
-  (The median follows it until t is about n, and stops: at t = 1000 it is 5.5, 6.6, 7.7 for n = 64, 256, 1024, and
-  H_1000 = 7.49. Later, matrices with an eigenvalue very near the circle carry the mean.) For Glorot/2 it is false: ||h_t||^2 / n is at 4/3 within ten steps and stays. (Its mean does so for long, and explodes in the end,
-  at n = 64 to e^296 by t = 500: carried by matrices of radius > 1, which have probability 9e-25.)
+- Glorot/2 and Uniform: "norms decrease and hidden states grow like log t".
+  For Uniform (a diagonal of eigenvalues uniform on the unit disc) that is true and exact of the mean: E||h_t||^2 / n is
+  the harmonic number H_t, at every n. The median follows until t is about n and stops: at t = 1000 it is 5.5, 6.6, 7.7
+  for n = 64, 256, 1024 (H_1000 = 7.49). Later, matrices with an eigenvalue very near the circle carry the mean.
+  For Glorot/2 it is false: ||h_t||^2 / n is at 4/3 within ten steps and stays. Its mean does so for long, and explodes
+  in the end, at n = 64 to e^296 by t = 500: carried by matrices of radius > 1, which have probability 9e-25.
 - Truncated Glorot, the default of Haiku that the LRU paper took for Glorot: of normal entries cut at two standard
   deviations 0.8796 of one is left. P(rho > 1) falls from .883, .983, .9996 (n = 64, 256, 1024) to about .073, .0011,
   6e-10: this factor makes the baseline stable from n = 256 on, and nothing else in the law of the entries does: their
