@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PAGE = (Path(__file__).parents[2] / "docs" / "initializers.md").read_text()
-EXAMPLES = re.findall(r"## (.*)\n\n```py\n(.*?)```", PAGE, flags=re.DOTALL)
+EXAMPLES = re.findall(r"## ([^\n]*)\n\n```py\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 def test_every_framework_has_an_example():
