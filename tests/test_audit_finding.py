@@ -258,6 +258,10 @@ def test_trees_that_do_not_end():
         ({"W": np.full((2, 2), 1e150)}, "W: entries must be at most 1e"),
         ({"W": np.zeros((MAX_N + 1, MAX_N + 1), "i1")}, "n <= 4,096"),
         ({"weight_hh": np.broadcast_to(0.0, (4 * 10**7, 10**7))}, "n <= 4,096"),
+        (
+            {"W": np.broadcast_to(0.0, (MAX_N, MAX_N))},
+            "steps must be below 65,536 for W, which has n = 4,096, got 65,536",
+        ),
         ({"W": np.broadcast_to(0.0, (10**6, 2, 2))}, "1,000 are audited"),
         ({"a.b": np.eye(2), "a": {"b": np.eye(2)}}, "two arrays named 'a.b'"),
         ({"W": np.array([["a", "b"], ["c", "d"]])}, "no recurrent matrix"),
@@ -266,7 +270,7 @@ def test_trees_that_do_not_end():
 )
 def test_bad_weights(weights, words):
     with pytest.raises(InputError, match=re.escape(words)):
-        rmt.audit_weights(weights)
+        rmt.audit_weights(weights, steps=2**16)
 
 
 @pytest.mark.parametrize(

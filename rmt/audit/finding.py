@@ -133,7 +133,7 @@ def _diagonals(weights: dict[str, Weight], asked: dict[str, Weight]) -> tuple[li
     used: dict[str, Weight] = {}
     for rule, members in diagonal.groups({n: w for n, w in weights.items() if not names.is_shadow(n)}):
         arrays = {weight.name: weight for weight in members.values()}
-        if not arrays.keys() & asked.keys() or arrays.keys() & used.keys():
+        if not arrays.keys() & asked.keys():
             continue
         used |= arrays
         first = members[rule.leaves[0]]
