@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5  # between looks at signals and at the engine
 MOST_DEATHS = 12  # of workers in a row, where none has ever handed in a chunk
+MOST_FAILED = 1000  # samples of a cell, after which no more of it are begun
 
 
 @dataclass
@@ -62,19 +63,14 @@ class Coordinator:
         """Compute what is missing, as far as that is possible."""
         self.log = Log(self.store, self.plan)
         self.label = ""
-        try:
-            with one_blas_thread():
-                self._open_parts()
-                for part in self.parts:
-                    self._settle(part)
-                if any(part.open for part in self.parts):
-                    self._check_bits()
-                    self.progress.start(self.parts)
-                    self._work()
-        except OSError as error:
-            place = error.filename or self.store.directory
-            reason = f"{place} cannot be written or read: {error.strerror or error}"
-            raise checks.InputError(f"{reason}; what was committed is kept, and the same command goes on") from error
+        with self.store.usable(), one_blas_thread():
+            self._open_parts()
+            for part in self.parts:
+                self._settle(part)
+            if any(part.open for part in self.parts):
+                self._check_bits()
+                self.progress.start(self.parts)
+                self._work()
 
     def _work(self) -> None:
         engine = self.start_engine()
@@ -82,10 +78,10 @@ class Coordinator:
         try:
             self.log.begin(engine)
             self._loop(engine)
+            engine.close(now=bool(self.flight))
         except BaseException:
             engine.close(now=True)
             raise
-        engine.close(now=bool(self.flight))
         complete = {part.entry.sha256: part.final for part in self.parts if part.final is not None}
         self.log.end(self.ended or ("incomplete" if self.failures else "done"), complete)
 
@@ -98,8 +94,9 @@ class Coordinator:
             entry = entries[cell.sha256.hex()]
             shards, held = self.store.shards(entry), self.store.scan(entry)
             for path in held.damaged:
-                place = self.store.set_aside(path)
-                self.progress.message(f"a damaged file is now {place}; its samples are computed again")
+                place = self.store.set_aside(entry, path)
+                if place is not None:
+                    self.progress.message(f"a damaged file is now {place}; its samples are computed again")
             job, count = make_job(cell, self.plan.seed, program), self.plan.counts[cell]
             part = Part(cell, entry, job, shards, count, held, sequential=self.plan.target_se is not None)
             if held.shards:
@@ -120,8 +117,13 @@ class Coordinator:
             if shard is None:
                 continue
             stored = part.shards.load(shard.start, shard.start + 1, part.held)[0]
-            if sample(part.cell, self.plan.seed, shard.start).tobytes() != stored.tobytes():
-                reasons.append(f"sample {shard.start} of {part.cell.label} comes out otherwise")
+            try:
+                same = sample(part.cell, self.plan.seed, shard.start).tobytes() == stored.tobytes()
+                what = "comes out otherwise"
+            except (Exception, SystemExit) as error:
+                same, what = False, f"raises {one_line(error)} now"
+            if not same:
+                reasons.append(f"sample {shard.start} of {part.cell.label} {what}")
                 break
         if not reasons:
             return
@@ -251,6 +253,9 @@ class Coordinator:
         self.failures.append(line)
         if len(part.failed) <= TRIES:
             self.progress.message(line)
+        if len(part.failed) == MOST_FAILED:
+            part.queue.clear()
+            self.progress.message(f"{MOST_FAILED:,} samples of {part.cell.label} failed: it is left as it is")
 
     def _settle(self, part: Part) -> None:
         """Where all samples up to a look are there: complete the cell, or go for the next look."""
@@ -260,6 +265,8 @@ class Coordinator:
             elif not part.advance():
                 return
         if part.final is not None:
+            if part.computed:  # another runner may have been at work here too
+                part.held = self.store.scan(part.entry, part.held)
             if len(part.held.shards) > 1:
                 part.held = part.shards.join(part.held)
             self.store.forget_failures(part.entry, part.held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tokenize
 from pathlib import Path
 
 from rmt import checks
@@ -23,7 +24,8 @@ def load(path: str | os.PathLike) -> Experiment:
     """
     path = Path(path)
     try:
-        program = Program(str(path), path.read_text(encoding="utf-8"))
+        with tokenize.open(path) as file:
+            program = Program(str(path), file.read())
         compile(program.source, str(path), "exec")
     except OSError as error:
         raise checks.InputError(f"experiment file {path} cannot be read: {error.strerror}") from error

@@ -57,7 +57,7 @@ class Worker:
     def end(self) -> None:
         """Let the process end by itself, or see to it."""
         self.pipe.close()
-        if not wait([self.process.sentinel], LEAVE_SECONDS):
+        if self.process.exitcode is None and not wait([self.process.sentinel], LEAVE_SECONDS):
             self.process.kill()
         self.process.join()
 
@@ -140,6 +140,8 @@ class Pool(ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes once they have done what they have in work."""
         super().shutdown(wait, cancel_futures=cancel_futures)
+        for worker in self._idle if wait else ():
+            worker.pipe.close()
         for worker in list(self._idle) if wait else ():
             self._end(worker)
 

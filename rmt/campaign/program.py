@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import linecache
 import sys
 import types
@@ -47,7 +48,7 @@ class Program:
         if folder not in sys.path:
             sys.path.append(folder)
         # The source of a function, which is part of a cell's identity, is that of the text which was run.
-        lines = self.source.splitlines(keepends=True)
+        lines = io.StringIO(self.source).readlines()  # as Python counts them: a form feed ends no line
         linecache.cache[self.path] = (len(self.source), None, lines, self.path)
         sys.modules[self.name] = module
         exec(compile(self.source, self.path, "exec"), module.__dict__)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -80,7 +82,8 @@ class Lines(Silent):
 
     def message(self, text: str) -> None:
         """Print the line."""
-        print(text, file=self.stream, flush=True)
+        with _unseen():
+            print(text, file=self.stream, flush=True)
 
 
 class Live(Lines):
@@ -97,11 +100,13 @@ class Live(Lines):
         self.live = RichLive(console=self.console, refresh_per_second=4, transient=True, get_renderable=self._table)
 
     def __enter__(self) -> Self:
-        self.live.start()
+        with _unseen():
+            self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.live.stop()
+        with _unseen():
+            self.live.stop()
 
     def update(self, part: Part) -> None:
         """Leave it to the table, which is drawn anew four times a second."""
@@ -134,7 +139,15 @@ class Live(Lines):
 
     def message(self, text: str) -> None:
         """Print the line above the table."""
-        self.console.print(text, markup=False, highlight=False)
+        with _unseen():
+            self.console.print(text, markup=False, highlight=False)
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Go on where nothing can be shown any more: the pipe or the terminal is closed, or the disk of the log is full."""
+    with suppress(OSError, ValueError):
+        yield
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,8 @@ from rmt.campaign.engines import make_engine
 from rmt.campaign.plan import DEFAULT_SEED, Experiment, Plan, call_user, make_plan
 from rmt.campaign.progress import Silent
 from rmt.campaign.schedule import CHUNK_SECONDS
-from rmt.campaign.store import Store
+from rmt.campaign.shards import PARTIAL
+from rmt.campaign.store import MANIFEST, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ def run(
         max_seconds = checks.real("max_seconds", max_seconds, above=0.0)
     deadline = None if max_seconds is None else time.monotonic() + max_seconds
     chunk_seconds = checks.real("chunk_seconds", chunk_seconds, above=0.0)
-    before = _stamps(Path(out))
+    before = _stamps(Path(out)) if os.path.isfile(os.path.join(out, MANIFEST)) else {}
     store = Store.create(out, plan)
     work = Coordinator(
         plan=plan,
@@ -159,8 +160,9 @@ def run(
     complete = [part for part in work.parts if part.final is not None]
     table, mixed = None, 0
     if len(complete) == len(work.parts):
-        store.tidy()
-        data = {part.cell: part.shards.load(0, part.final or 0, part.held) for part in complete}
+        with store.usable():
+            store.tidy()
+            data = {part.cell: part.shards.load(0, part.final or 0, part.held) for part in complete}
         mixed = sum(part.held.mixed(part.final or 0) for part in complete)
         table = _present(plan, store, data)
     after = _stamps(store.directory)
@@ -195,9 +197,11 @@ def _present(plan: Plan, store: Store, data: dict[Cell, np.ndarray]) -> pd.DataF
 def _stamps(directory: Path) -> dict[Path, tuple[int, int]]:
     """Return what changes when a file below `directory` is written again; the store's own folders are left out."""
     found = {}
-    for top in directory.iterdir() if directory.is_dir() else []:
-        for path in [] if top.name in OURS else [top, *top.rglob("*")]:
-            if path.is_file():
+    for folder, folders, names in os.walk(directory):
+        if folder == str(directory):
+            folders[:] = [name for name in folders if name not in OURS]
+        for path in (Path(folder, name) for name in names if PARTIAL not in name):
+            with suppress(OSError):  # gone meanwhile: another runner's
                 status = path.stat()
                 found[path] = (status.st_mtime_ns, status.st_ino)
     return found
@@ -220,4 +224,4 @@ def _until_signal(stop: threading.Event) -> Iterator[None]:
         yield
     finally:
         for number, handler in earlier.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

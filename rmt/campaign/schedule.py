@@ -32,7 +32,9 @@ class Moments:
         """Take more values, (count,)."""
         count, mean = len(values), float(values.mean())
         total = self.count + count
-        self.squares += float(((values - mean) ** 2).sum()) + (mean - self.mean) ** 2 * self.count * count / total
+        with np.errstate(all="ignore"):  # infinities are the statistic's own affair
+            squares = float(((values - mean) ** 2).sum())
+        self.squares += squares + (mean - self.mean) ** 2 * self.count * count / total
         self.mean += (mean - self.mean) * count / total
         self.count = total
 
@@ -63,6 +65,7 @@ class Part:
     each: float | None = None  # seconds a sample
     last: int = 0  # samples of the last chunk
     computed: int = 0
+    most_files: int = MOST_FILES
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -110,10 +113,9 @@ class Part:
         """Give out the next chunk: of two samples first, then as many as take `seconds`."""
         start, stop = self.queue[0]
         size = 2  # the first may take long to prepare, the second tells what a sample costs
-        if self.each is not None:
-            share = max(-(-self.left // workers), math.ceil(LEAST_SECONDS / max(self.each, 1e-9)))
-            size = min(int(seconds / max(self.each, 1e-9)), GROWTH * self.last, share)
-        if self.shape is not None:
+        if self.each is not None and self.shape is not None:
+            share = max(-(-self.left // workers), math.ceil(LEAST_SECONDS / self.each))
+            size = int(min(seconds / self.each, GROWTH * self.last, share))
             size = min(size, BLOCK_BYTES // (np.dtype(self.shape[0]).itemsize * math.prod(self.shape[1])))
         stop = min(stop, start + max(size, 1))
         self.queue[0] = (stop, self.queue[0][1])
@@ -137,11 +139,15 @@ class Part:
     def add(self, shard: Shard) -> None:
         """Take what was committed; many files are joined now and then."""
         bisect.insort(self.held.shards, shard)
-        if len(self.held.shards) > MOST_FILES:
+        if len(self.held.shards) > self.most_files:
             self.held = self.shards.join(self.held)
+            self.most_files = len(self.held.shards) + MOST_FILES
 
 
 def next_part(parts: list[Part]) -> Part | None:
-    """Return the part that the next chunk is taken from: each cell's first samples ahead, then the cheapest cell."""
-    ready = [part for part in parts if part.queue and not (part.each is None and part.flying)]
-    return min(ready, key=lambda part: (part.each is not None, part.remaining), default=None)
+    """Return the part that the next chunk is taken from: each cell's first samples ahead, then the cheapest cell.
+
+    Cells of which a sample failed come last, so that the others are complete, whatever becomes of them.
+    """
+    ready = [part for part in parts if part.queue and not (part.flying and (part.each is None or part.shape is None))]
+    return min(ready, key=lambda part: (bool(part.failed), part.each is not None, part.remaining), default=None)

@@ -7,6 +7,7 @@ else has to be believed. Ranges may overlap, in whatever way the work was cut; w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -14,6 +15,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from rmt.campaign.cells import STREAM_VERSION
 PARTIAL = ".partial-"
 MOST_FILES = 256  # of one cell, before those that adjoin are joined
 BLOCK_BYTES = 2**26  # of a joined file
-TRIES = 20  # to list and read files while another runner joins them
+TRIES = 50  # to list and read files while another runner joins them
 
 _NAME = re.compile(r"(\d+)-(\d+)-([0-9a-f]{64})(?:\.mixed-([0-9a-f]{16}))?\.npy")
 
@@ -97,31 +99,48 @@ class Shards:
         self.cell = cell
         self.seed = seed
 
-    def scan(self) -> Held:
-        """Verify every file of the folder; two that disagree about a sample are an error."""
-        held = self.look()
+    def scan(self, known: Held | None = None) -> Held:
+        """Verify every file of the folder, but those of `known`; two that disagree about a sample are an error."""
+        held = self.look(known)
         for dispute in held.disputes:
             raise DisagreementError(dispute.start, dispute.stop, dispute.first.path, dispute.second.path)
         return held
 
-    def look(self) -> Held:
-        """Verify every file of the folder. Where two shards overlap, their bits are compared."""
+    def look(self, known: Held | None = None) -> Held:
+        """Verify every file of the folder, but those of `known`. Where two shards overlap, their bits are compared.
+
+        Another runner may commit and join files meanwhile, and a folder that is listed just then can lack both
+        the old file and the new one: what counts is what was there twice in a row.
+        """
+        seen: dict[Path, Shard | None] = {shard.path: shard for shard in (known.shards if known else [])}
+        before: list[Path] | None = None
         for _ in range(TRIES):
+            paths = self._list()
             try:
-                return self._look()
-            except FileNotFoundError:  # another runner joined files meanwhile: look again
-                continue
+                seen |= {path: self.verified(path) for path in paths if path not in seen}
+                if paths == before:
+                    return self._held({path: seen[path] for path in paths})
+                before = paths
+            except FileNotFoundError:  # joined with others: look again
+                before = None
         raise checks.InputError(f"{self.folder} changes faster than it can be read: is another run at work there?")
 
-    def _look(self) -> Held:
-        held = Held()
-        for path in sorted(self.folder.glob("*.npy")) if self.folder.is_dir() else []:
-            shard = _parse(path)
-            if shard is None or self.read(shard) is None:
-                held.damaged.append(path)
-            else:
-                held.shards.append(shard)
-        held.shards.sort()
+    def _list(self) -> list[Path]:
+        try:
+            return sorted(self.folder / name for name in os.listdir(self.folder) if name.endswith(".npy"))
+        except FileNotFoundError:
+            return []
+
+    def verified(self, path: Path) -> Shard | None:
+        """Return the shard that a file is, or None where it is none."""
+        shard = parse(path)
+        return None if shard is None or path.is_dir() or self.read(shard) is None else shard
+
+    def _held(self, files: dict[Path, Shard | None]) -> Held:
+        held = Held(
+            shards=sorted(shard for shard in files.values() if shard is not None),
+            damaged=[path for path, shard in files.items() if shard is None],
+        )
         farthest: dict[str, Shard] = {}  # of each label; it covers whatever the next shard shares with earlier ones
         for shard in held.shards:
             before = farthest.get(shard.label)
@@ -163,24 +182,30 @@ class Shards:
         if not self.folder.is_dir():
             self.folder.mkdir(parents=True, exist_ok=True)
             flush_folder(self.folder.parent)
+            flush_folder(self.folder.parent.parent)
         commit(path, data)
         return Shard(start, stop, label, path)
 
-    def load(self, start: int, stop: int, held: Held | None = None) -> np.ndarray:
-        """Return samples start, ..., stop - 1, all of which must be there, as an array of shape (count, ...)."""
+    def load(self, start: int, stop: int, held: Held | None = None, label: str | None = None) -> np.ndarray:
+        """Return samples start, ..., stop - 1, all of which must be there, as an array of shape (count, ...).
+
+        Where samples of several kinds of machine are there, those of the manifest's kind are taken; or those of
+        `label` alone.
+        """
         for _ in range(TRIES):
             try:
-                return self._load(start, stop, self.scan() if held is None else held)
-            except FileNotFoundError:
+                return self._load(start, stop, self.scan() if held is None else held, label)
+            except FileNotFoundError:  # another runner joined files meanwhile
                 held = None
         raise checks.InputError(f"{self.folder} changes faster than it can be read: is another run at work there?")
 
-    def _load(self, start: int, stop: int, held: Held) -> np.ndarray:
+    def _load(self, start: int, stop: int, held: Held, label: str | None) -> np.ndarray:
         result: np.ndarray | None = None
         missing = stop - start
         filled = np.zeros(stop - start, dtype=bool)
+        shards = [shard for shard in held.shards if label is None or shard.label == label]
         # Those of the manifest's kind of machine come last, and so decide where both are there.
-        for shard in sorted(held.shards, key=lambda shard: (not shard.label, shard)):
+        for shard in sorted(shards, key=lambda shard: (not shard.label, shard)):
             low, high = max(start, shard.start), min(stop, shard.stop)
             if low >= high:
                 continue
@@ -199,32 +224,30 @@ class Shards:
         return result
 
     def join(self, held: Held) -> Held:
-        """Join the files of the samples 0, 1, ... up to the first gap into few; what they hold stays the same.
+        """Join the files of adjoining samples into few, those of each kind of machine by themselves.
 
-        A kill in between leaves overlapping files, which do no harm and are joined by the next call.
+        What they hold stays the same, and so do the files of complete cells, whatever was joined before. A kill in
+        between leaves overlapping files, which do no harm and are joined by the next call.
         """
-        end = held.prefix()
-        if any(shard.label for shard in held.shards if shard.start < end):
-            return held
-        joined: set[Shard] = set()
-        at = 0
-        while at < end:
-            first = self.load(at, at + 1, held)
-            block = max(1, BLOCK_BYTES // first.nbytes)
-            stop = min(at - at % block + block, end)
-            joined.add(self._joined(at, stop, held))
-            at = stop
-        for shard in held.shards:
-            if shard.stop <= end and shard not in joined:
+        shards: list[Shard] = []
+        for label in sorted({shard.label for shard in held.shards}):
+            ours = Held([shard for shard in held.shards if shard.label == label])
+            joined: list[Shard] = []
+            for start, stop in ours.covered(max(shard.stop for shard in ours.shards)):
+                joined += self._join(start, stop, ours, label)
+            for shard in set(ours.shards) - set(joined):
                 shard.path.unlink(missing_ok=True)
-        rest = [shard for shard in held.shards if shard.stop > end]
-        return Held(sorted([*joined, *rest]), held.damaged)
+            shards += joined
+        return Held(sorted(shards), held.damaged, held.disputes)
 
-    def _joined(self, start: int, stop: int, held: Held) -> Shard:
-        for shard in held.shards:
-            if (shard.start, shard.stop, shard.label) == (start, stop, ""):
-                return shard
-        return self.commit(start, self.load(start, stop, held))
+    def _join(self, start: int, stop: int, held: Held, label: str) -> list[Shard]:
+        """Bring samples start, ..., stop - 1 into files that end at whole multiples of a block, and at `stop`."""
+        present = {(shard.start, shard.stop): shard for shard in held.shards}
+        block = max(1, BLOCK_BYTES // self.load(start, start + 1, held, label).nbytes)
+        edges = [start, *range(start - start % block + block, stop, block), stop]
+        return [
+            present.get(ends) or self.commit(ends[0], self.load(*ends, held, label), label) for ends in pairwise(edges)
+        ]
 
 
 class DisagreementError(checks.InputError):
@@ -238,7 +261,8 @@ class DisagreementError(checks.InputError):
         )
 
 
-def _parse(path: Path) -> Shard | None:
+def parse(path: Path) -> Shard | None:
+    """Return the shard that `path` names, whatever it holds, or None where it names none."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         return None
@@ -283,9 +307,15 @@ def _link(partial: Path, path: Path) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Flush a directory, so that a rename in it outlives a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # one that may be passed and not read: another user's, above ours
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot
+            raise
     finally:
         os.close(descriptor)
 

@@ -33,7 +33,10 @@ def target(experiment: Experiment, cell: Cell, values: np.ndarray) -> np.ndarray
     chosen = call_user("target", experiment.target, cell, values)
     if chosen is None:
         return None
-    result = np.asarray(chosen)
+    try:
+        result = np.asarray(chosen)
+    except ValueError:  # ragged
+        result = np.empty(0, dtype=object)
     if result.shape != (len(values),) or result.dtype.kind not in "biuf":
         raise checks.InputError(
             f"target() must return a real number for each of {len(values)} samples, "
@@ -52,4 +55,5 @@ def standard_error(values: np.ndarray) -> float:
     if np.isin(values, (0.0, 1.0)).all():
         share = (values.sum() + 2) / (count + 4)
         return float(np.sqrt(share * (1 - share) / (count + 4)))
-    return float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf
+    with np.errstate(all="ignore"):  # NaN where a value is none, or is infinite: such a cell goes on to its count
+        return float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf

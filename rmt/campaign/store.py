@@ -15,6 +15,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from rmt.campaign.cells import STREAM_VERSION
 from rmt.campaign.identity import digest
 from rmt.campaign.numerics import canary, versions
 from rmt.campaign.plan import Plan
-from rmt.campaign.shards import PARTIAL, DisagreementError, Held, Shards, commit, partials
+from rmt.campaign.shards import PARTIAL, DisagreementError, Held, Shards, commit, flush_folder, parse, partials
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
@@ -62,6 +64,7 @@ class Store:
             if not manifest.exists():
                 _refuse_strangers(directory)
                 directory.mkdir(parents=True, exist_ok=True)
+                flush_folder(directory.absolute().parent)
                 commit(manifest, _manifest_text(plan).encode(), exclusive=True)
             store = cls(directory)
             store._compare(plan)
@@ -81,31 +84,42 @@ class Store:
         """Return the samples of a cell."""
         return Shards(self.directory / "shards" / entry.folder, entry.sha256, self.seed)
 
-    def scan(self, entry: Entry) -> Held:
-        """Verify the files of a cell; two that disagree are an error that names the runs which wrote them."""
+    def scan(self, entry: Entry, known: Held | None = None) -> Held:
+        """Verify the files of a cell, but those of `known`; two that disagree are an error that names their runs."""
         try:
-            return self.shards(entry).scan()
+            return self.shards(entry).scan(known)
         except DisagreementError as error:
             first, second = self.author(error.first), self.author(error.second)
             authors = f", written by the runs {first} and {second}"
             raise DisagreementError(error.start, error.stop, error.first, error.second, authors) from None
 
     def author(self, path: Path) -> str:
-        """Return the run that wrote a file, according to the logs."""
-        name = f"{path.parent.name}/{path.name}"
+        """Return the run that wrote a file, according to the logs; of one that was joined, those of its pieces."""
+        shard = parse(path)
+        pieces = []
         for run, lines in self.runs().items():
-            if any(line.get("shard") == name for line in lines):
-                return run
-        return "unknown"
+            for line in lines:
+                other = parse(self.directory / "shards" / str(line.get("shard")))
+                if other is None or other.path.parent.name != path.parent.name:
+                    continue
+                if other.path.name == path.name:
+                    return run
+                if shard and shard.start < other.stop and other.start < shard.stop and not other.path.exists():
+                    pieces.append(run)
+        return ", ".join(dict.fromkeys(pieces)) or "unknown"
 
-    def set_aside(self, path: Path) -> Path:
-        """Move a damaged file to where it does no harm, and return that place."""
+    def set_aside(self, entry: Entry, path: Path) -> Path | None:
+        """Move a damaged file to where it does no harm, and return that place; None where another runner was first."""
         folder = self.directory / "damaged"
         folder.mkdir(exist_ok=True)
-        place = folder / f"{path.parent.name[-16:]}-{path.name}"
+        place = folder / f"{path.parent.name[-16:]}-{path.name[-160:]}"
         if place.exists():
             place = place.with_name(f"{place.name}-{secrets.token_hex(4)}")
-        return path.replace(place)
+        try:
+            # It may have been moved, and its samples stored anew under that name, since it was found damaged.
+            return None if self.shards(entry).verified(path) else path.replace(place)
+        except FileNotFoundError:
+            return None
 
     def tidy(self) -> None:
         """Remove what killed runs left half written; for a run that is complete."""
@@ -114,6 +128,16 @@ class Store:
         folders += [path for path in (self.directory / "failures").glob("*") if path.is_dir()]
         for path in partials(folders):
             path.unlink(missing_ok=True)
+
+    @contextmanager
+    def usable(self) -> Iterator[None]:
+        """Say on one line what the system has against a file of the store: a full disk, say."""
+        try:
+            yield
+        except OSError as error:
+            place = error.filename or self.directory
+            reason = f"{place} cannot be written or read: {error.strerror or error}"
+            raise checks.InputError(f"{reason}; what was committed is kept, and the same command goes on") from error
 
     # failures
 
@@ -191,7 +215,7 @@ def _refuse_strangers(directory: Path) -> None:
         raise checks.InputError(f"{directory} is not a directory")
     # A kill before the manifest was in place leaves a partial one, which is ours.
     strangers = [path.name for path in sorted(directory.iterdir()) if PARTIAL not in path.name]
-    if strangers:
+    if strangers and not (directory / MANIFEST).exists():  # else another runner made it just now
         raise checks.InputError(f"{directory} holds {strangers[0]!r} but no {MANIFEST}: choose another --out")
 
 
@@ -199,7 +223,7 @@ def _probe(folder: Path) -> None:
     """Raise OSError where `folder` cannot be written."""
     probe = folder / f".probe{PARTIAL}{secrets.token_hex(4)}"
     probe.touch(exist_ok=False)
-    probe.unlink()
+    probe.unlink(missing_ok=True)
 
 
 # the manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from rmt import checks
@@ -29,8 +30,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(line: str, status: int) -> int:
-    """Print `line` on standard error and return `status`."""
-    print(line, file=sys.stderr)
+    """Print `line` on standard error, if anybody hears it, and return `status`."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
     return status
 
 

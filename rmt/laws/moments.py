@@ -28,9 +28,7 @@ Scaled = tuple[np.ndarray, np.ndarray]
 # sum_{j<=K} j^m = K^(m+1) * polynomial in 1/K (Faulhaber); the coefficients, constant first, for m = 1..14.
 _BERNOULLI = special.bernoulli(14)
 _BERNOULLI[1] = 0.5  # where the sum includes its last term
-_FAULHABER = [
-    np.array([math.comb(m + 1, i) * _BERNOULLI[i] for i in range(m + 1)]) / (m + 1) for m in range(1, 15)
-]
+_FAULHABER = [np.array([math.comb(m + 1, i) * _BERNOULLI[i] for i in range(m + 1)]) / (m + 1) for m in range(1, 15)]
 
 
 def mean_power_norm(k: ArrayLike, n: int, field: str = "real", scale: float = 1.0) -> float | np.ndarray:
