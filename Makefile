@@ -1,11 +1,12 @@
 # The commands of this repository. Each makes the virtual environment $(VENV) if there is none.
 
 VENV = .venv
+FRAMEWORKS = $(VENV)-frameworks
 OUT = results/fig1
 ARGS =
 WORKERS = 2
 
-.PHONY: help fig1 fig1-quick bench bench-quick test test-all lint clean core dev
+.PHONY: help fig1 fig1-quick bench bench-quick test test-all test-frameworks lint clean core dev frameworks
 
 help:
 	@echo "make fig1        Figure 1 of the paper, into $(OUT) (ARGS='--field complex' OUT=results/other: options)"
@@ -14,8 +15,10 @@ help:
 	@echo "make bench-quick a first look at them in results/bench-quick"
 	@echo "make test        lint, and the quick tests"
 	@echo "make test-all    lint, and all tests: the long statistical batteries too"
+	@echo "make test-frameworks"
+	@echo "                 the initialisers in JAX, Flax, Keras, ReservoirPy and PyTorch, in $(FRAMEWORKS) (1.5 GB)"
 	@echo "make lint        ruff and mypy"
-	@echo "make clean       remove $(VENV) and caches; results stay"
+	@echo "make clean       remove $(VENV), $(FRAMEWORKS) and caches; results stay"
 	@echo "PYTHON=/path/to/python3.11 picks the interpreter, VENV=dir the virtual environment."
 
 fig1: core
@@ -37,12 +40,16 @@ test: lint
 test-all: lint
 	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
+# The frameworks have an environment of their own, so that `make test` shows that rmt needs none of them.
+test-frameworks: frameworks
+	$(FRAMEWORKS)/bin/python -m pytest -n $(WORKERS) --frameworks tests/frameworks rmt/initializers $(ARGS)
+
 lint: dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 core:
@@ -50,3 +57,6 @@ core:
 
 dev:
 	@tools/venv.sh $(VENV) dev
+
+frameworks:
+	@tools/venv.sh $(FRAMEWORKS) frameworks

@@ -1,17 +1,19 @@
 """Fig. 1: eigenvalue moduli, power norms and hidden states, Glorot against Rescaled Glorot.
 
-    rmt run experiments/fig1.py --out results/fig1 [--field complex] [--rule paper] [--quick]
+    rmt run experiments/fig1.py --out results/fig1 [--field complex] [--rule paper] [--rows all] [--quick]
 
 Two rows, the ensembles; three columns: (a) the density of |lambda|, sampled and exact, (b) ||W^t v||^2 and
 (c) ||h_t||^2 / n against t. The table ``radius`` sets Monte Carlo beside the exact law of the radius. Every sample
 takes the fastest route that is exact in law: Hessenberg draws for spectra and radii (real), Kostlan's gamma variables
-for moduli (complex), trajectories without the matrix where T <= n.
+for moduli (complex), trajectories without the matrix where T <= n. With ``--rows all`` four rows more, of other
+initialisations, and the table ``rows`` (fig1_rows.py says what is found there).
 """
 
 from __future__ import annotations
 
 import math
 
+import fig1_rows
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -71,12 +73,23 @@ def hidden_norms(ensemble):
     return Cell("hidden_norms", ensemble, {"steps": STEPS, "log": True})
 
 
+def further(options):
+    """Return {(row, n): ensemble} of the rows that the paper does not have."""
+    return fig1_rows.ensembles(options["field"], SIZES) if options["rows"] == "all" else {}
+
+
+PANELS = (moduli, power_norms, hidden_norms)
+
+
 def cells(options):
     kinds = (moduli, radii, power_norms, hidden_norms)
-    return [kind(ensemble) for ensemble in ensembles(options).values() for kind in kinds]
+    paper = [kind(ensemble) for ensemble in ensembles(options).values() for kind in kinds]
+    return paper + [kind(ensemble) for ensemble in further(options).values() for kind in PANELS]
 
 
 def samples(cell, quick):
+    if fig1_rows.holds(cell.ensemble):
+        return fig1_rows.samples(cell, quick)
     return (QUICK_COUNTS if quick else COUNTS)[cell.statistic][cell.ensemble.n]
 
 
@@ -86,7 +99,13 @@ def present(data, out, options):
     with plotting.paper_style():
         fig = draw(data, options)
     plotting.save_figure(fig, out / "fig1")
-    return summary(table)
+    if options["rows"] == "paper":
+        return summary(table)
+    rows = fig1_rows.table(
+        data, {**ensembles(options), **further(options)}, (moduli, hidden_norms), hidden_times, STEPS
+    )
+    tables.write_tables(rows, out / "rows", shown=fig1_rows.readable(rows))
+    return fig1_rows.readable(rows).reset_index()
 
 
 # The table of the spectral radius
@@ -189,15 +208,22 @@ def summary(table):
 def draw(data, options):
     """Return the figure."""
     colour = plotting.colours(SIZES)
-    fig = Figure(figsize=(7.0, 4.9))
-    axes = fig.subplots(2, 3)
-    for row, (left, middle, right) in zip(NAMES, axes, strict=True):
+    more = further(options)
+    heights = [1.45] * len(NAMES) + [1.0] * len(fig1_rows.NAMES) if more else [1.0] * len(NAMES)
+    fig = Figure(figsize=(7.0, 9.4 if more else 4.9))
+    axes = fig.subplots(len(heights), 3, height_ratios=heights)
+    for row, (left, middle, right) in zip(NAMES, axes, strict=False):
         shown = {n: ensemble for (name, n), ensemble in ensembles(options).items() if name == row}
-        densities(left, data, shown, colour)
-        norms(middle, data, shown, colour, power_norms, corner=0.15 if row == "Rescaled Glorot" else 0.58)
+        densities(left, data, shown, colour, top=4.2 if more else 3.4)
+        low = 0.22 if more else 0.15
+        norms(middle, data, shown, colour, power_norms, corner=low if row == "Rescaled Glorot" else 0.58)
         norms(right, data, shown, colour, hidden_norms, corner=0.58)
+    for row, panels in zip(fig1_rows.NAMES, axes[len(NAMES) :], strict=False):
+        shown = {n: ensemble for (name, n), ensemble in more.items() if name == row}
+        fig1_rows.draw_row(panels, data, shown, PANELS, colour, STEPS)
+    for row, ax in zip(NAMES + fig1_rows.NAMES, axes[:, 0], strict=False):
         bold = row.replace(" ", "\\ ")
-        left.set_ylabel(f"$\\mathbf{{{bold}}}$\ndensity of $|\\lambda|$")
+        ax.set_ylabel(f"$\\mathbf{{{bold}}}$\ndensity of $|\\lambda|$")
     titles = (
         "(a) eigenvalue moduli",
         "(b) $\\|W^t v\\|^2$, $v$ uniform on the sphere",
@@ -205,13 +231,13 @@ def draw(data, options):
     )
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
-    for ax, label in zip(axes[1], ("$|\\lambda|$", "$t$", "$t$"), strict=True):
+    for ax, label in zip(axes[-1], ("$|\\lambda|$", "$t$", "$t$"), strict=True):
         ax.set_xlabel(label)
     legend(fig, data, options, colour)
     return fig
 
 
-def densities(ax, data, shown, colour):
+def densities(ax, data, shown, colour, top):
     """Panel (a): the density of the moduli, its tail in an inset with a logarithmic scale."""
     tail = ax.inset_axes((0.14, 0.62, 0.40, 0.36))
     lines = ["$P(\\rho>1)$"]
@@ -230,7 +256,7 @@ def densities(ax, data, shown, colour):
     ax.text(1, 1, "\n".join(lines), transform=ax.transAxes, ha="right", va="top", fontsize=7, bbox=white)
     for panel in (ax, tail):
         plotting.unit_line(panel)
-    ax.set(xlim=(0, 1.3), ylim=(0, 3.4))
+    ax.set(xlim=(0, 1.3), ylim=(0, top))
     tail.set(xlim=(0.9, 1.3), ylim=(2e-4, 6), yscale="log")
     tail.tick_params(labelsize=6)
 
@@ -273,6 +299,13 @@ def compared_times(ensemble, kind):
     return np.unique(np.linspace(1, last, 7).astype(int))
 
 
+def hidden_times(ensemble):
+    """Return the same for hidden norms; the means of diagonal rows hold at all times."""
+    if isinstance(ensemble, rmt.Diagonal):
+        return np.unique(np.geomspace(1, STEPS, 7).astype(int))
+    return compared_times(ensemble, hidden_norms)
+
+
 def legend(fig, data, options, colour):
     """One legend below all panels: sizes with their counts, and what lines, bands and points are."""
     glorot = {n: ensemble for (row, n), ensemble in ensembles(options).items() if row == "Glorot"}
@@ -280,12 +313,17 @@ def legend(fig, data, options, colour):
     for n, ensemble in glorot.items():
         matrices, paths = len(data[moduli(ensemble)]), len(data[hidden_norms(ensemble)])
         label = f"$n={n}$: {matrices} matrices in (a), {paths} in (b), (c)"
+        if options["rows"] == "all":
+            other = fig1_rows.ensembles(options["field"], (n,))[fig1_rows.UNIFORM, n]
+            label += f"; {len(data[moduli(other)])}, {len(data[hidden_norms(other)])} below"
         handles.append(Line2D([], [], color=colour[n], linewidth=2, label=label))
     handles += [
         Line2D([], [], color="0.45", label="(a) curves: exact density; steps: sampled; dashed: unit circle"),
         Patch(color="0.8", label="(b), (c) lines: median; bands: 5% to 95%, cut at the frame"),
         Line2D([], [], color="0.45", marker="o", linewidth=0, label="insets: means with 2 standard errors"),
     ]
+    if options["rows"] == "all":
+        handles.append(fig1_rows.dashed_mean([], [], label="(c), lower four: mean of $\\|h_t\\|^2/n$ or its limit"))
     fig.legend(handles=handles, loc="outside lower center", ncols=2, title=note(options), title_fontsize=7)
 
 
@@ -304,6 +342,6 @@ experiment = Experiment(
     name="fig1",
     cells=cells,
     samples=samples,
-    options={"field": ("real", "complex"), "rule": ("exact", "gumbel", "paper")},
+    options={"field": ("real", "complex"), "rule": ("exact", "gumbel", "paper"), "rows": ("paper", "all")},
     present=present,
 )

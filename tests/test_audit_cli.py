@@ -92,6 +92,8 @@ def test_options(capsys, bad):
     assert (run(capsys, bad)[0], run(capsys, bad, "--gates", "rest")[0]) == (1, 0)
     assert "explodes (does not count)" in run(capsys, bad)[1]
     assert "(the part of the candidate)" in run(capsys, bad)[1]
+    np.savez(bad, W_hh=0.7 * np.eye(12) + 3 * np.eye(12, k=1))
+    assert "W_hh, of radius 0.7: rms(h_t) passes 316.2 at step" in run(capsys, bad)[1]
 
 
 @pytest.mark.parametrize(

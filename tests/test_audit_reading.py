@@ -222,7 +222,8 @@ def header(shape, descr="<f8"):
         (b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65535, "cannot be read"),
         (b"\x93NUMPY\x09\x00" + npy(W)[8:], "version 9.0"),
         (member(b"no array"), "member 'W'"),
-        (member(b"text", "notes.txt"), "'notes.txt' is no array"),
+        (member(npy(W), others=["notes.txt"]), "'notes.txt' is no array"),
+        (member(b"text", "model.weights.h5"), "rmt.audit_weights takes models"),
         (member(npy(W), others=["W.npy"]), "two members"),
         (member(npy(W), compression=zipfile.ZIP_LZMA), "compression"),
         (member(npy(W), compression=zipfile.ZIP_BZIP2), "compression"),
@@ -287,6 +288,15 @@ def test_hostile_safetensors(tmp_path, entries, words):
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors(entries, W.tobytes()))
     with pytest.raises(InputError, match=words):
+        arrays(path)
+
+
+def test_safetensors_with_a_name_twice(tmp_path):
+    path = tmp_path / "x.safetensors"
+    once = json.dumps({"W": entry()})
+    text = f"{once[:-1]}, {once[1:]}".encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + W.tobytes())
+    with pytest.raises(InputError, match="gives a name twice"):
         arrays(path)
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Usage: tools/venv.sh DIR [dev]
+# Usage: tools/venv.sh DIR [dev|frameworks]
 # Make the virtual environment DIR if there is none, and install rmt into it, with the development tools if `dev`
-# is given. A stamp spares the work until pyproject.toml or the interpreter changes. PYTHON=... picks an interpreter.
+# is given, and the frameworks that have initialisers too if `frameworks` is. A stamp spares the work until
+# pyproject.toml or the interpreter changes. PYTHON=... picks an interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 venv=$1
@@ -56,13 +57,18 @@ done
 say "installing rmt and what it needs into $venv"
 "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip ||
     fail "pip could not be upgraded (the reason is above): is there a network?"
-if [ "$group" = dev ]; then
-    set -- --group dev
-else
-    set --
-fi
-"$python" -m pip install --disable-pip-version-check --progress-bar off --editable . "$@" ||
+case $group in
+dev) set -- . --group dev ;;
+frameworks) set -- '.[jax,keras,reservoirpy]' --group frameworks ;;
+*) set -- . ;;
+esac
+"$python" -m pip install --disable-pip-version-check --progress-bar off --editable "$@" ||
     fail "the installation failed (the reason is above); the same command tries again."
+if [ "$group" = frameworks ] && ! "$python" -c 'import torch' >/dev/null 2>&1; then
+    torch=$("$python" tools/cpu_torch.py)
+    { [ -n "$torch" ] && "$python" -m pip install --disable-pip-version-check --progress-bar off "$torch"; } ||
+        say "PyTorch's tests are skipped, pip offers no build for the CPU here; to run them: $python -m pip install torch"
+fi
 say "compiling the kernels, once: about a minute"
 "$python" tools/warm.py || say "that failed, and is no harm: each kernel is then compiled when it is first called"
 printf '%s' "$state" >"$venv/.rmt-$group"

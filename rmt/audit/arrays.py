@@ -130,6 +130,8 @@ def _leaves(tree: Any, path: tuple[str, ...], count: list[int]) -> Iterator[tupl
     count[0] += 1
     if count[0] > MAX_LEAVES:
         raise checks.InputError(f"weights must have at most {MAX_LEAVES:,} entries")
+    if isinstance(tree, tuple) and hasattr(tree, "_asdict"):
+        tree = tree._asdict()
     if isinstance(tree, Mapping):
         for key, branch in tree.items():
             yield from _leaves(branch, (*path, str(key)), count)
@@ -156,7 +158,8 @@ def _weight(name: str, leaf: Any) -> Weight | None:
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
     if shape is None or dtype is None:
         return None
-    load = leaf.toarray if callable(getattr(leaf, "toarray", None)) else lambda: leaf
+    methods = (getattr(leaf, name, None) for name in ("toarray", "numpy"))  # SciPy sparse; keras and TensorFlow
+    load = next((method for method in methods if callable(method)), lambda: leaf)
     return Weight(name, tuple(int(length) for length in shape), getattr(dtype, "name", None) or str(dtype), load)
 
 

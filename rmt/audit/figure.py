@@ -9,6 +9,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from rmt import plotting
+from rmt.audit.diagnosis import PASSES
 from rmt.audit.growth import FLOAT32
 from rmt.audit.weights import Audit, Finding
 
@@ -80,7 +81,8 @@ def _frame_plane(ax: Axes, radius: float) -> None:
 
 def _growth(ax: Axes, finding: Finding, colour: str, limit: float) -> None:
     diagnosis = finding.diagnosis
-    where = "" if diagnosis.step_limit is None else f", limit at step {diagnosis.step_limit:,}"
+    comma = "" if diagnosis.verdict == PASSES else ", limit"
+    where = "" if diagnosis.step_limit is None else f"{comma} at step {diagnosis.step_limit:,}"
     t, curve = diagnosis.times, diagnosis.log10_curve
     if len(t) > 1:
         fine = np.geomspace(1, t[-1], 400)

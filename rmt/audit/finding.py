@@ -115,7 +115,8 @@ def find(
         shown = ", ".join(f"{array.name} {array.shape} ({array.reason})" for array in looked_at[:3])
         rest = f" and {len(looked_at) - 3} more" if len(looked_at) > 3 else ""
         raise checks.InputError(f"no recurrent matrix was found among {shown}{rest}; --only NAME chooses one")
-    return found, skipped
+    place = {name: i for i, name in enumerate(weights)}
+    return sorted(found, key=lambda recurrence: place[recurrence.array]), skipped
 
 
 def _asked(weights: dict[str, Weight], only: Sequence[str]) -> dict[str, Weight]:
@@ -132,7 +133,7 @@ def _diagonals(weights: dict[str, Weight], asked: dict[str, Weight]) -> tuple[li
     used: dict[str, Weight] = {}
     for rule, members in diagonal.groups({n: w for n, w in weights.items() if not names.is_shadow(n)}):
         arrays = {weight.name: weight for weight in members.values()}
-        if not arrays.keys() & asked.keys() or arrays.keys() & used.keys():
+        if not arrays.keys() & asked.keys():
             continue
         used |= arrays
         first = members[rule.leaves[0]]

@@ -69,7 +69,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Weight]:
         expected = SUFFIXES.get(path.suffix.lower(), kind)
         if kind is None or kind != expected:
             wanted = KINDS.get(expected or "", "a .npy, .npz, safetensors or torch file")
-            raise checks.InputError(f"{path} cannot be read: it is not {wanted}, or its beginning is broken")
+            hint = "" if expected else "; rmt.audit_weights takes models of any framework in Python"
+            raise checks.InputError(f"{path} cannot be read: it is not {wanted}, or its beginning is broken{hint}")
         weights = {"npy": _npy, "npz": _npz, "safetensors": safetensors.read, "torch": torch_files.read}[kind](path)
     except (checks.InputError, checks.MissingExtraError):
         raise
@@ -92,7 +93,10 @@ def _kind(path: Path) -> str | None:
         return "npy"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         with zipfile.ZipFile(path) as archive:
-            return "torch" if any(name.endswith("/data.pkl") for name in archive.namelist()) else "npz"
+            names = archive.namelist()
+        if any(name.endswith("/data.pkl") for name in names):
+            return "torch"
+        return "npz" if not names or any(name.endswith(".npy") for name in names) else None
     if head[8:9] == b"{":
         return "safetensors"
     return "torch" if head.startswith(b"\x80") else None
@@ -173,9 +177,7 @@ def _member(path: Path, filename: str) -> np.ndarray:
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(filename)
         with _opened(archive, member) as file:
-            array = _entries(file, member.file_size)
-            file.read(1)  # at its end the archive checks the sum of the member
-    return array
+            return _entries(file, member.file_size)
 
 
 def _joined(weights: dict[str, Weight]) -> dict[str, Weight]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_STEPS = 10**12
+MAX_ENTRIES = 2**29  # of the powers that are held at once: 4 GiB of doubles
 GATES = ("open", "rest")
 
 # Keys of a row, and columns of the table, in this order.
@@ -91,6 +92,8 @@ def audit(
     gates = checks.choice("gates", gates, GATES)
     only = (only,) if isinstance(only, str) else tuple(only)
     found, skipped = find(weights, only=only, every=every)
+    for recurrence in found:
+        _check_memory(recurrence, steps)
     counted = ("matrix", "diagonal", "at rest", *(("candidate",) if gates == "open" else ()))
 
     def one(recurrence: Recurrence) -> Finding:
@@ -103,6 +106,15 @@ def audit(
         return Finding(recurrence, diagnosis, recurrence.kind in counted)
 
     return Audit(parallel.thread_map(one, found, len(found)), skipped, steps, limit, gates)
+
+
+def _check_memory(recurrence: Recurrence, steps: int) -> None:
+    """Refuse so many steps that the doublings of a dense recurrence would not fit into memory."""
+    levels = MAX_ENTRIES // (2 * recurrence.n**2)
+    if recurrence.kind != "diagonal" and steps.bit_length() > levels:
+        raise checks.InputError(
+            f"steps must be below {2**levels:,} for {recurrence.name}, which has n = {recurrence.n:,}, got {steps:,}"
+        )
 
 
 def audit_weights(
@@ -126,7 +138,7 @@ def audit_weights(
         A torch module, a keras model, a flax parameter tree or nnx module, or any mapping or sequence of arrays, nested
         at will (a state dict); or one matrix.
     steps : int
-        T, the number of steps over which the recurrence must hold, up to 10**12.
+        T, the number of steps over which the recurrence must hold, up to 10**12; for n = 4096 up to 65,535.
     limit : float, optional
         Of the root mean square of the state, > 1; by default 10 sqrt(T), ten times what an orthogonal W reaches in T
         steps.
@@ -162,7 +174,8 @@ def audit_weights(
     Notes
     -----
     The linear recurrence is what a network does that is linear, or near h = 0. A tanh bounds the state: the growth is
-    then that of small perturbations, and of gradients, whose norms over k steps are those of the same powers W^k.
+    then that of small perturbations, and of gradients, whose norms over k steps are those of the same powers W^k. A
+    ReLU lets about half of the mean square pass at each step, so that the linear reading is cautious.
 
     In an LSTM or GRU, each gate has a matrix of its own. A gate passes a sigmoid and only weighs what enters the
     state: its matrix is reported, and does not count. That of the candidate (g, n, c or h) does enter: while the gates

@@ -148,7 +148,11 @@ def stream(root: int, cell: Cell, index: int) -> np.random.Generator:
 
 def sample(cell: Cell, root: int, index: int) -> np.ndarray:
     """Return sample `index` of `cell` under the root seed, as an array of doubles or complex doubles."""
-    rng = stream(root, cell, index)
+    return draw(cell, stream(root, cell, index))
+
+
+def draw(cell: Cell, rng: np.random.Generator) -> np.ndarray:
+    """Return the sample of `cell` that the generator of its index gives."""
     if callable(cell.statistic):
         value = cell.statistic(cell.ensemble, dict(cell.params), rng)
     else:

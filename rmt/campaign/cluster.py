@@ -7,7 +7,9 @@ import concurrent.futures
 import hashlib
 import logging
 import os
+import pickle
 import re
+import secrets
 import signal
 import threading
 import time
@@ -33,10 +35,12 @@ POLL_SECONDS = 1.0  # between questions to the scheduler who its workers are
 SILENCE_SECONDS = 60.0  # without an answer, after which the scheduler counts as lost
 WAIT_SECONDS = 600.0  # for a worker at a scheduler that has none; RMT_DASK_WAIT sets another
 LOCAL_WAIT_SECONDS = 60.0
-DECISIVE = tuple(
-    f"{place}*.py"
-    for place in ("ensembles/", "kernels/", "laws/", "recurrence/", "spectra/", "streams", "campaign/cells")
-)
+DECISIVE = [  # the files of rmt on which samples depend
+    *("ensembles/*.py", "kernels/*.py", "laws/*.py", "recurrence/*.py", "spectra/*.py"),
+    *("campaign/cells.py", "campaign/seeding.py", "parallel.py", "streams.py"),
+]
+
+_abandoned: list[ExitStack] = []
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss)://(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 
@@ -76,14 +80,11 @@ def _patience() -> float:
 def _join(address: str, patience: float) -> Engine:
     from distributed import Client
 
-    stack = ExitStack()
-    stack.enter_context(_quiet())
-    try:
+    with _opening(f"scheduler {address} cannot be joined") as stack:
         make = partial(Client, address, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
-        return Dask(_within(CONNECT_SECONDS + 1, make), address, patience, stack)
-    except Exception as error:  # of many kinds: no such host, nobody there, or somebody who speaks otherwise
-        stack.close()
-        raise checks.InputError(f"scheduler {address} cannot be joined: {one_line(error)}") from error
+        client = _within(CONNECT_SECONDS + 1, make)
+        stack.callback(client.close, CLOSE_SECONDS)
+        return Dask(client, address, patience, stack)
 
 
 def _start(count: int) -> Engine:
@@ -102,18 +103,29 @@ def _start(count: int) -> Engine:
             silence_logs=logging.CRITICAL,
         )
 
-    stack = ExitStack()
-    stack.enter_context(_quiet())
-    # Dask gives a worker up for lost that is down 15 seconds after a death, though it may have died once more.
-    stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
-    try:
+    with _opening(f"a Dask cluster of {count} workers cannot be started") as stack:
+        # Dask gives a worker up for lost that is down 15 seconds after a death, though it may have died once more.
+        stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}))
         cluster = _within(START_SECONDS, make)
         stack.callback(cluster.close, CLOSE_SECONDS)
         client = Client(cluster, timeout=CONNECT_SECONDS, set_as_default=False, name="rmt")
+        stack.callback(client.close, CLOSE_SECONDS)
         return Dask(client, "on this machine", LOCAL_WAIT_SECONDS, stack, cluster)
-    except Exception as error:
+
+
+@contextmanager
+def _opening(failure: str) -> Iterator[ExitStack]:
+    """Yield what closes the cluster at last; whatever fails before that becomes one line."""
+    stack = ExitStack()
+    stack.enter_context(_quiet())
+    try:
+        yield stack
+    except Exception as error:  # of many kinds: no such host, nobody there, or somebody who speaks otherwise
         stack.close()
-        raise checks.InputError(f"a Dask cluster of {count} workers cannot be started: {one_line(error)}") from error
+        raise checks.InputError(f"{failure}: {one_line(error)}") from error
+    except BaseException:  # a second Ctrl-C; what was begun ends with the process, and quietly
+        _abandoned.append(stack)
+        raise
 
 
 class Dask(Engine):
@@ -122,13 +134,13 @@ class Dask(Engine):
     Parameters
     ----------
     client : distributed.Client
-        Connected; closed with the engine.
+        Connected.
     address : str
         The scheduler, for people.
     patience : float
         Seconds without a worker, after which the cluster counts as lost.
     stack : ExitStack
-        Closed after the client.
+        Closes client and cluster.
     cluster : distributed.LocalCluster, optional
         The cluster, where it is ours.
     """
@@ -154,7 +166,9 @@ class Dask(Engine):
 
     def submit(self, chunk: Chunk) -> Future[Result]:
         """Send off a chunk."""
-        task = self.client.submit(compute_there, chunk, source_of_rmt(), pure=False, retries=0, workers=self.chosen)
+        call = pickle.dumps(Call(chunk, source_of_rmt()))
+        key = f"rmt-{secrets.token_hex(16)}"
+        task = self.client.submit(pickle.loads, call, key=key, pure=False, retries=0, workers=self.chosen)
         # Not the executor of the client: a future of it never ends where the result is lost on the way.
         future: Future[Result] = asyncio.run_coroutine_threadsafe(_result(task), self.client.loop.asyncio_loop)
         self.flying.add(future)
@@ -228,13 +242,28 @@ class Dask(Engine):
                 if pid:
                     os.kill(pid, signal.SIGKILL)
         with suppress(Exception):  # a scheduler that is gone cannot be told
-            self.client.close(CLOSE_SECONDS)
-        with suppress(Exception):
             self.stack.close()
 
 
 async def _result(task: Any) -> Result:
-    return await task
+    try:
+        return await task
+    except ImportError as error:
+        reason = f"a Dask worker cannot import what it needs ({one_line(error)})"
+        raise checks.InputError(f"{reason}: install the same on all machines") from error
+
+
+class Call:
+    """What becomes, unpickled, the result of ``compute_there(chunk, source)``.
+
+    Sent as it is, a chunk would end a worker without rmt; so the lack of it is an error of the task.
+    """
+
+    def __init__(self, chunk: Chunk, source: str) -> None:
+        self.arguments = chunk, source
+
+    def __reduce__(self) -> tuple[Callable[..., Result], tuple[Chunk, str]]:
+        return compute_there, self.arguments
 
 
 def compute_there(chunk: Chunk, source: str) -> Result:

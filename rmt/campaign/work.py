@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rmt import checks, parallel
-from rmt.campaign.cells import Cell, sample
+from rmt.campaign.cells import Cell, draw
 from rmt.campaign.numerics import canary
 from rmt.campaign.plan import one_line
 from rmt.campaign.program import Program
+from rmt.campaign.seeding import Streams
 
 TRIES = 3
 Shape = tuple[str, tuple[int, ...]]
@@ -116,12 +117,13 @@ def compute(chunk: Chunk) -> Result:
     cell = _cell(chunk.job)
     values: np.ndarray | None = None
     first, shape = chunk.start, chunk.shape
+    rngs = Streams(chunk.job.seed, cell, chunk.start, chunk.stop)
     with parallel.one_blas_thread():
         begin = warm = time.perf_counter()
         for index in range(chunk.start, chunk.stop):
             if index == chunk.start + 1:
                 warm = time.perf_counter()
-            value = _try(cell, chunk.job.seed, index, shape)
+            value = _try(cell, rngs, index, shape)
             if isinstance(value, Failure):
                 result.failures.append(value)
                 if values is not None and index > first:
@@ -139,10 +141,10 @@ def compute(chunk: Chunk) -> Result:
     return result
 
 
-def _try(cell: Cell, seed: int, index: int, shape: Shape | None) -> np.ndarray | Failure:
+def _try(cell: Cell, rngs: Streams, index: int, shape: Shape | None) -> np.ndarray | Failure:
     for attempt in range(TRIES):
         try:
-            value = sample(cell, seed, index)
+            value = draw(cell, rngs[index])
             if shape is not None and (value.dtype.str, value.shape) != shape:
                 raise ValueError(f"{value.dtype.str} {value.shape} where sample 0 is {shape[0]} {shape[1]}")
             return value

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmt import checks
+from rmt.audit.diagnosis import EXPLODES
 from rmt.audit.finding import UNKNOWN
 from rmt.cli.common import DONE, FINDING, STATUSES, Parser, number, print_json, say
 
@@ -150,7 +151,8 @@ def _sentences(found: Audit) -> list[str]:
     lines = []
     for finding in found.unstable[:SENTENCES]:
         diagnosis, name = finding.diagnosis, finding.recurrence.name
-        text = f"{name} {diagnosis.verdict}: rms(h_t) passes {found.limit:.4g} at step {diagnosis.step_limit:,}"
+        explodes = " explodes" if diagnosis.verdict == EXPLODES else f", of radius {diagnosis.radius:.4g}"
+        text = f"{name}{explodes}: rms(h_t) passes {found.limit:.4g} at step {diagnosis.step_limit:,}"
         if diagnosis.step_overflow is not None:
             text += f" and overflows float32 at step {diagnosis.step_overflow:,}"
         lines.append(f"{text}; {_advice(finding)}.")
