@@ -18,9 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from demos import contents
+from demos import contents, shards
 
 from rmt import campaign
+from rmt.campaign.coordinator import Coordinator
+from rmt.campaign.engines import Engine
+from rmt.campaign.pool import WorkerDied
 from rmt.campaign.progress import Silent
 
 # An experiment of three kinds of cells: numbers, vectors and complex matrices.
@@ -140,7 +143,46 @@ class Shuffled(Executor):
                     self.something.wait()
                 self.something.wait(0.001)  # for more of it to come
                 future, function, arguments = self.pending.pop(self.random.randrange(len(self.pending)))
-            future.set_result(function(*arguments))
+            self.finish(future, function, *arguments)
+
+    def finish(self, future, function, *arguments):
+        future.set_result(function(*arguments))
+
+
+class Mortal(Shuffled):
+    """Loses a worker for each chunk with a sample of `deadly`, {(cell, index): how often}, as a pool of processes does.
+
+    `contagious`: with all that is in flight, as the pool of the standard library.
+    """
+
+    def __init__(self, seed, deadly, contagious):
+        super().__init__(seed)
+        self.deadly, self.contagious, self.alone = deadly, contagious, []
+
+    def finish(self, future, function, chunk):
+        hits = [(chunk.job.key, index) for index in range(chunk.start, chunk.stop)]
+        hits = [hit for hit in hits if self.deadly.get(hit)]
+        if not hits:
+            return super().finish(future, function, chunk)
+        if chunk.stop - chunk.start == 1:
+            self.alone += hits
+        for hit in hits:
+            self.deadly[hit] -= 1
+        lost = [future]
+        if self.contagious:
+            with self.something:
+                lost += [pending[0] for pending in self.pending]
+                self.pending.clear()
+        for one in lost:
+            one.set_exception(WorkerDied("by order"))
+        return None
+
+    def engine(self, workers):
+        """Return the engine of this executor, which takes every death for one that can be recovered from."""
+        engine = Engine(self, workers)
+        engine.contagious = self.contagious
+        engine.rebuild = lambda: None
+        return engine
 
 
 # Calls of the store to the disk, each of which may be made to fail, or be the last one.
@@ -205,9 +247,9 @@ def die_at(out, number, part, options):
 
 
 def run(out, options):
-    """Run in one of the processes of `Forks`: `count` samples of each cell from number `first` on."""
-    count, first = options.pop("count", 9), options.pop("first", 0)
-    outcome = serial(out, experiment(CELLS[first:], count), **options)
+    """Run in one of the processes of `Forks`: `count` samples of each of the cells numbered `cells`."""
+    count, cells = options.pop("count", 9), options.pop("cells", range(len(CELLS)))
+    outcome = serial(out, experiment([CELLS[number] for number in cells], count), **options)
     return 0 if outcome.table is not None else 75
 
 
@@ -216,6 +258,23 @@ def command(*arguments):
     from rmt.cli import main
 
     return main([str(argument) for argument in arguments])
+
+
+def million(out, samples):
+    """Compute very many samples, and write down what that took."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    chunks, files = 0, 0
+    real = Coordinator._submit
+
+    def submit(self, *what):
+        nonlocal chunks, files
+        chunks, files = chunks + 1, max(files, len(shards(Path(out))))
+        real(self, *what)
+
+    Coordinator._submit = submit
+    outcome = serial(Path(out), experiment(CELLS[:1], samples), chunk_seconds=0.05)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    Path(out, "took.json").write_text(json.dumps([grown, chunks, files, outcome.samples]))
 
 
 def limited(size, *arguments):

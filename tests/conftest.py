@@ -10,3 +10,13 @@ def demo_file(tmp_path):
     path = tmp_path / "demo.py"
     path.write_text(demos.FILE)
     return path
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """A process that has everything loaded and forks runs, which may be killed."""
+    import campaigns
+
+    made = campaigns.Forks()
+    yield made
+    made.close()

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from campaigns import (
     CELLS,
-    Forks,
     Listener,
     command,
     data,
@@ -33,13 +32,6 @@ from rmt.campaign.store import Store
 from rmt.checks import InputError
 
 FILE = "import campaigns\nexperiment = campaigns.experiment(count=30)\n"
-
-
-@pytest.fixture(scope="module")
-def forks():
-    made = Forks()
-    yield made
-    made.close()
 
 
 @pytest.fixture(autouse=True)

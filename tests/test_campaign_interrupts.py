@@ -7,17 +7,10 @@ import signal
 import time
 
 import pytest
-from campaigns import OBEDIENT, SLOW, Forks, alive, command, experiment, oracle, order, workers
+from campaigns import OBEDIENT, SLOW, alive, command, experiment, oracle, order, workers
 from demos import contents, shards
 
 FILE = "import campaigns\nexperiment = campaigns.experiment([campaigns.{}], 120)\n"
-
-
-@pytest.fixture(scope="module")
-def forks():
-    made = Forks()
-    yield made
-    made.close()
 
 
 @pytest.fixture

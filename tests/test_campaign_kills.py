@@ -6,18 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from campaigns import CELLS, Forks, data, die_at, experiment, oracle, run, serial
+from campaigns import CELLS, data, die_at, experiment, oracle, run, serial
 from demos import contents
 
 from rmt.campaign import sample
 from rmt.campaign.store import Store
-
-
-@pytest.fixture(scope="module")
-def forks():
-    made = Forks()
-    yield made
-    made.close()
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +37,8 @@ def committed(out, count):
 
 def kill_at_every_call(forks, tmp_path, part, **options):
     """Kill at the first disk call, at the second, ...: whenever that is, the next call ends as if it had not been."""
-    count, first = options["count"], options.get("first", 0)
-    whole = oracle(tmp_path / "whole", experiment(CELLS[first:], count))
+    count, cells = options["count"], [CELLS[number] for number in options.get("cells", range(len(CELLS)))]
+    whole = oracle(tmp_path / "whole", experiment(cells, count))
     kept = []
     for number in range(2000):
         out = tmp_path / f"{number}"
@@ -54,20 +47,20 @@ def kill_at_every_call(forks, tmp_path, part, **options):
             break
         assert status == -signal.SIGKILL
         kept.append(committed(out, count) if out.exists() else 0)
-        serial(out, experiment(CELLS[first:], count))
+        serial(out, experiment(cells, count))
         assert contents(out) == whole, number
     assert contents(out) == whole
     return kept
 
 
 def test_killed_at_each_system_call_of_the_store(forks, tmp_path):
-    kept = kill_at_every_call(forks, tmp_path, False, count=4, first=2)
+    kept = kill_at_every_call(forks, tmp_path, False, count=4, cells=[2])
     assert len(kept) > 40
     assert (kept[0], kept[-1]) == (0, 4)
 
 
 def test_killed_in_the_middle_of_each_write(forks, tmp_path):
-    kept = kill_at_every_call(forks, tmp_path, True, count=4, first=2)
+    kept = kill_at_every_call(forks, tmp_path, True, count=4, cells=[2])
     assert (kept[0], kept[-1]) == (0, 4)
 
 
@@ -99,7 +92,7 @@ def killed_at_random(forks, folder, kills, seed):
 
 
 def test_killed_at_random_moments(forks, tmp_path):
-    assert killed_at_random(forks, tmp_path, 8, seed=0)
+    assert killed_at_random(forks, tmp_path, 5, seed=0)
 
 
 @pytest.mark.heavy
