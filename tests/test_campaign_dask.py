@@ -1,5 +1,6 @@
 """Campaigns on a Dask cluster: the same bytes, whatever becomes of workers and scheduler."""
 
+import asyncio
 import importlib
 import os
 import re
@@ -93,6 +94,35 @@ def test_no_answer(bare, demo_file, tmp_path, monkeypatch):
     watch = Watch(message=lambda: bare.scheduler.send_signal(signal.SIGSTOP))
     outcome = run(demo_file, tmp_path / "out", engine="dask", scheduler=bare.address, progress=watch)
     assert outcome.interrupted == f"the Dask scheduler {bare.address} has not answered for 1 s"
+
+
+def test_client_that_lost_its_scheduler_takes_no_chunk(bare, demo_file):
+    demo = campaign.load(demo_file)
+    chunk = Chunk(make_job(demo.cells(demo.defaults())[0], 0, demo.program), 0, 2)
+    made = make_engine("dask", scheduler=bare.address)()
+    made.client.close()
+    with pytest.raises(engine.LostChunkError) as caught:
+        made.submit(chunk)
+    assert made.died(caught.value)
+    assert made.lost() == f"the Dask scheduler {bare.address} is gone"
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        ("finished", OSError("cut"), engine.LostChunkError),
+        ("error", OSError("cut"), OSError),
+        ("error", ImportError("rmt"), InputError),
+    ],
+)
+def test_errors_of_the_way_are_told_from_those_of_the_chunk(status, error, expected):
+    async def fail():
+        raise error
+
+    task = type("Task", (), {"status": status, "__await__": lambda self: fail().__await__()})
+    with pytest.raises(expected, match=str(error)):
+        asyncio.run(engine._result(task()))
 
 
 def test_end_while_there_are_no_workers(bare, demo_file, tmp_path):
