@@ -1,9 +1,11 @@
 """What the fault tests of campaigns share: an experiment, its oracle, calls that fail, and runs that can be killed."""
 
+import ctypes
 import gc
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import pandas as pd
 from demos import contents
 
 from rmt import campaign
+from rmt.campaign.progress import Silent
 
 # An experiment of three kinds of cells: numbers, vectors and complex matrices.
 
@@ -212,7 +215,31 @@ def command(*arguments):
     """Run the `rmt` command."""
     from rmt.cli import main
 
-    return main(arguments)
+    return main([str(argument) for argument in arguments])
+
+
+def limited(size, *arguments):
+    """Run the `rmt` command where no file may grow beyond `size` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return command(*arguments)
+
+
+def unprivileged(*arguments):
+    """Run the `rmt` command without the right of the superuser to write everywhere."""
+    header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if os.geteuid() == 0 and ctypes.CDLL(None).capset(header, none) != 0:
+        return 77
+    return command(*arguments)
+
+
+class Listener(Silent):
+    """Keeps the lines that a run says."""
+
+    def __init__(self):
+        self.lines = []
+
+    def message(self, text):
+        self.lines.append(text)
 
 
 # A process that has everything loaded, and forks: a run begins in milliseconds, and is killed for good.
@@ -221,7 +248,8 @@ def command(*arguments):
 class Forks:
     def __init__(self):
         here = Path(__file__).parent
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+        path = os.pathsep.join(filter(None, [str(here), str(here.parent), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
         command = [sys.executable, "-c", "import campaigns; campaigns.serve_forks()"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
