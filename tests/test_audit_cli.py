@@ -278,3 +278,23 @@ def test_what_torch_refuses_is_one_line(capsys, tmp_path, torch):
     status, _, err = run(capsys, tmp_path / "a.pt")
     assert status == 2
     assert "a.pt" in err
+
+
+def test_help_explains_and_the_page_has_its_options(capsys):
+    status, out, err = run(capsys, "--help")
+    assert (status, err) == (0, "")
+    assert "examples:" in out
+    assert "exit status" in out
+    assert max(map(len, out.splitlines())) <= 110
+    options = set(re.findall(r"^  (--[a-z]+)", out, flags=re.MULTILINE))
+    assert options == {"--steps", "--limit", "--gates", "--only", "--all", "--json", "--out"}
+    assert options <= set(re.findall(r"--[a-z]+", DOCS))
+
+
+def test_smallest_audit_of_all(capsys, tmp_path):
+    np.save(tmp_path / "W.npy", np.zeros((1, 1)))
+    arguments = (tmp_path / "W.npy", "--steps", 1, "--out", tmp_path / "out")
+    status, out, _ = run(capsys, *arguments, "--only", "W")
+    assert status == 0
+    assert "1 recurrent matrix\n" in out
+    assert (tmp_path / "out" / "audit.png").stat().st_size > 1000

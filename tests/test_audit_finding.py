@@ -120,6 +120,14 @@ def test_unknown_squares_are_assumed_recurrent_only_among_themselves():
     assert sorted(parts(weights, every=True)) == ["a", "b[0]", "b[1]", "weight_hh"]
 
 
+def test_many_unknown_squares_are_no_recurrent_network():
+    weights = {f"layers.{i}.query": array(H, H) for i in range(17)}
+    with pytest.raises(InputError, match=r"17 square arrays are there, .* as in layers\.0\.query; --only NAME chooses"):
+        parts(weights)
+    assert len(parts(weights, every=True)) == 17
+    assert len(parts(weights, only=["*.3.*"])) == 1
+
+
 def test_only_chooses_by_name():
     weights = {"weight_hh_l0": array(4 * H, H), "weight_ih_l1": array(H, H), "d": array(H), "x": array(2, 3)}
     assert len(parts(weights, only=["weight_hh*"])) == 5

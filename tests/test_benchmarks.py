@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cases, figure, misses, peers, report, run, targets, timing
+from benchmarks import campaigns, cases, figure, misses, peers, report, run, targets, timing
 from benchmarks.timing import Row
 
 FOLDER = Path(run.__file__).parent
@@ -26,6 +26,7 @@ TINY = cases.Effort(
     sizes=(32, 64),
     limit=30.0,
 )
+TINY_CAMPAIGN = campaigns.Effort(rounds=1, samples=20, n=8, dense=40, chunk_seconds=0.001, million=30)
 
 
 @pytest.fixture
@@ -152,10 +153,10 @@ def tables(text):
     return [[row[2:-2].split(" | ") for row in block.splitlines()] for block in blocks]
 
 
-def assert_well_formed(text, command):
+def assert_well_formed(text, command, campaign=True):
     assert f"Written by `{command}`" in text
     found = tables(text)
-    assert [table[0][0] for table in found] == ["work", "n", "n", "what"]
+    assert [table[0][0] for table in found] == ["work", *(["work"] if campaign else []), "n", "n", "what"]
     for table in found:
         assert len(table) > 2
         assert len({len(row) for row in table}) == 1
@@ -170,7 +171,9 @@ def assert_well_formed(text, command):
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("bench")
-    run.run(TINY, out, "make bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaigns, "cores", lambda: 1)  # worker processes take long to start: see below
+        run.run(TINY, TINY_CAMPAIGN, out, "make bench")
     return out
 
 
@@ -180,7 +183,7 @@ def test_tiny_run_writes_its_files(tiny_run):
     assert_well_formed(text, "make bench")
     for curve in figure.CURVES:
         assert f"| {curve.label} |" in text
-    methods = [row[1] for row in tables(text)[1][2:]]
+    methods = [row[1] for row in tables(text)[2][2:]]
     assert methods == list(misses.contestants())
 
 
@@ -195,11 +198,49 @@ def test_a_curve_ends_at_its_limit(monkeypatch):
 
 def test_committed_results_are_whole():
     text = (FOLDER / "results.md").read_text()
-    assert_well_formed(text, "make bench")
+    # Written before campaigns were measured, until the next `make bench`.
+    assert_well_formed(text, "make bench", campaign="## Campaigns" in text)
     aimed = [(work, peer) for work, peer, _, target, _ in tables(text)[0][2:] if target]
     assert sorted(aimed) == sorted(targets.TARGETS)
     assert (FOLDER / "scaling.png").exists()
     assert (FOLDER / "scaling.svg").exists()
+
+
+def test_every_target_of_campaigns_is_measured(monkeypatch):
+    seconds = {"rmt": np.array([3.0]), campaigns.LOOP: np.array([2.0]), "1": np.array([4.0]), "2": np.array([2.0])}
+    monkeypatch.setattr(
+        campaigns, "interleave", lambda measures, rounds, **_: {name: seconds[name] for name in measures}
+    )
+    monkeypatch.setattr(campaigns, "python", lambda code: [25.0, 7.0] if "def normal" in code else [5.0])
+    monkeypatch.setattr(campaigns, "cores", lambda: 2)
+    rows = {(row.work, row.peer): row for row in campaigns.every_row(campaigns.FULL)}
+    assert {key: row.target for key, row in rows.items() if row.target is not None} == campaigns.TARGETS
+    values = [rows[key].median for key in campaigns.TARGETS]
+    assert values == [1.5, 2.0, 20.0, 7.0]
+    assert [rows[key].met for key in campaigns.TARGETS] == [False, True, True, True]
+
+
+def test_the_pace_is_that_of_the_steady_state():
+    pace = campaigns.Pace(began=0.0)
+    pace.times = [5.0, 5.1, *(6.0 + 0.5 * i for i in range(20))]
+    pace.stored = [1, 2, *(20 + 10 * i for i in range(20))]
+    late = [stored >= 53 for stored in pace.stored]
+    assert sum(late) == 16
+    assert pace.seconds_each() == pytest.approx(0.05)
+
+
+def test_one_core_has_no_line_for_two_workers(monkeypatch):
+    monkeypatch.setattr(campaigns, "cores", lambda: 1)
+    assert campaigns.workers(TINY_CAMPAIGN) == []
+
+
+@pytest.mark.heavy
+def test_the_paces_of_worker_processes(monkeypatch):
+    monkeypatch.setattr(campaigns, "cores", lambda: 2)
+    rate, start = campaigns.workers(TINY_CAMPAIGN)
+    assert rate.median > 0
+    assert len(start.values) == 2
+    assert start.values.min() > 0.2
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)

@@ -1,5 +1,6 @@
 """Campaigns on a Dask cluster: the same bytes, whatever becomes of workers and scheduler."""
 
+import asyncio
 import importlib
 import os
 import re
@@ -42,11 +43,16 @@ def bare(tmp_path):
     made.close()
 
 
+def dask(what, out, cluster, **options):
+    """Run on a cluster, for two minutes at most."""
+    return run(what, out, **{"max_seconds": 120, **options}, engine="dask", scheduler=cluster.address)
+
+
 def test_same_bytes_as_serial_from_a_file_that_workers_cannot_see(cluster, demo_file, tmp_path):
     demo = campaign.load(demo_file)
     run(demo, tmp_path / "serial")
     demo_file.unlink()
-    run(demo, tmp_path / "dask", engine="dask", scheduler=cluster.address, chunk_seconds=0.01)
+    dask(demo, tmp_path / "dask", cluster, chunk_seconds=0.01)
     assert contents(tmp_path / "dask") == contents(tmp_path / "serial")
     assert os.getpid() not in workers(tmp_path / "dask")
     assert workers(tmp_path / "dask")
@@ -60,7 +66,7 @@ def test_killed_worker(cluster, demo_file, tmp_path):
     demo, options = campaign.load(demo_file), {"wait": 0.05, "size": 3}
     run(demo, tmp_path / "serial", options=options)
     watch = Watch(commit=kill)
-    run(demo, tmp_path / "dask", options=options, engine="dask", scheduler=cluster.address, progress=watch)
+    dask(demo, tmp_path / "dask", cluster, options=options, progress=watch)
     assert "commit" not in watch.calls
     assert contents(tmp_path / "dask") == contents(tmp_path / "serial")
 
@@ -69,7 +75,7 @@ def test_scheduler_killed(bare, demo_file, tmp_path):
     demo, options = campaign.load(demo_file), {"wait": 0.05, "size": 3}
     run(demo, tmp_path / "serial", options=options)
     watch = Watch(message=bare.add, commit=bare.scheduler.kill)
-    outcome = run(demo, tmp_path / "dask", options=options, engine="dask", scheduler=bare.address, progress=watch)
+    outcome = dask(demo, tmp_path / "dask", bare, options=options, progress=watch)
     assert outcome.interrupted == f"the Dask scheduler {bare.address} is gone"
     assert [line.rpartition(" has ")[2] for line in watch.lines] == [
         "no workers: waiting for them, 600 s at most",
@@ -83,7 +89,7 @@ def test_scheduler_killed(bare, demo_file, tmp_path):
 def test_no_workers(bare, demo_file, tmp_path, monkeypatch):
     monkeypatch.setenv("RMT_DASK_WAIT", "1")
     watch = Watch()
-    outcome = run(demo_file, tmp_path / "out", engine="dask", scheduler=bare.address, progress=watch)
+    outcome = dask(demo_file, tmp_path / "out", bare, progress=watch)
     assert outcome.interrupted == f"the Dask scheduler {bare.address} has had no workers for 1 s"
     assert watch.lines == [f"the Dask scheduler {bare.address} has no workers: waiting for them, 1 s at most"]
 
@@ -91,12 +97,41 @@ def test_no_workers(bare, demo_file, tmp_path, monkeypatch):
 def test_no_answer(bare, demo_file, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "SILENCE_SECONDS", 1)
     watch = Watch(message=lambda: bare.scheduler.send_signal(signal.SIGSTOP))
-    outcome = run(demo_file, tmp_path / "out", engine="dask", scheduler=bare.address, progress=watch)
+    outcome = dask(demo_file, tmp_path / "out", bare, progress=watch)
     assert outcome.interrupted == f"the Dask scheduler {bare.address} has not answered for 1 s"
 
 
+def test_client_that_lost_its_scheduler_takes_no_chunk(bare, demo_file):
+    demo = campaign.load(demo_file)
+    chunk = Chunk(make_job(demo.cells(demo.defaults())[0], 0, demo.program), 0, 2)
+    made = make_engine("dask", scheduler=bare.address)()
+    made.client.close()
+    with pytest.raises(engine.LostChunkError) as caught:
+        made.submit(chunk)
+    assert made.died(caught.value)
+    assert made.lost() == f"the Dask scheduler {bare.address} is gone"
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        ("finished", OSError("cut"), engine.LostChunkError),
+        ("error", OSError("cut"), OSError),
+        ("error", ImportError("rmt"), InputError),
+    ],
+)
+def test_errors_of_the_way_are_told_from_those_of_the_chunk(status, error, expected):
+    async def fail():
+        raise error
+
+    task = type("Task", (), {"status": status, "__await__": lambda self: fail().__await__()})
+    with pytest.raises(expected, match=str(error)):
+        asyncio.run(engine._result(task()))
+
+
 def test_end_while_there_are_no_workers(bare, demo_file, tmp_path):
-    outcome = run(demo_file, tmp_path / "out", engine="dask", scheduler=bare.address, max_seconds=0.5)
+    outcome = dask(demo_file, tmp_path / "out", bare, max_seconds=0.5)
     assert outcome.interrupted == "out of time"
 
 
@@ -108,12 +143,12 @@ def test_last_worker_killed(bare, demo_file, tmp_path, monkeypatch):
     demo, options = campaign.load(demo_file), {"wait": 0.05, "size": 3}
     run(demo, tmp_path / "serial", options=options)
     watch = Watch(commit=only.kill)
-    outcome = run(demo, tmp_path / "dask", options=options, engine="dask", scheduler=bare.address, progress=watch)
+    outcome = dask(demo, tmp_path / "dask", bare, options=options, progress=watch)
     assert outcome.interrupted == f"the Dask scheduler {bare.address} has had no workers for 2 s"
     assert len(watch.lines) == 1
     bare.add("--nthreads", "3")
     wait_for(lambda: bare.joined() == 2)
-    run(demo, tmp_path / "dask", options=options, engine="dask", scheduler=bare.address)
+    dask(demo, tmp_path / "dask", bare, options=options)
     assert contents(tmp_path / "dask") == contents(tmp_path / "serial")
 
 
@@ -188,7 +223,13 @@ def test_complete_run_needs_no_scheduler(demo_file, tmp_path):
 ODD = """
 from rmt.campaign import numerics, work
 hashes = {**numerics.canary(), "BLAS": "0" * 16}
-work.canary = lambda: hashes
+
+def canary():
+    with open("chunks", "a") as file:
+        file.write(".")
+    return hashes
+
+work.canary = canary
 """
 
 
@@ -207,7 +248,8 @@ def test_worker_with_other_bits_is_refused_while_others_remain(odd, demo_file, t
     odd.add()
     wait_for(lambda: odd.joined() == 2)
     watch = Watch()
-    outcome = run(demo_file, tmp_path / "dask", options=options, engine="dask", scheduler=odd.address, progress=watch)
+    outcome = dask(demo_file, tmp_path / "dask", odd, options=options, chunk_seconds=0.05, progress=watch)
+    assert 1 <= len((odd.folder / "chunks").read_text()) <= 4  # those in flight when it was refused
     assert contents(tmp_path / "dask") == contents(tmp_path / "serial")
     (line,) = watch.lines
     assert re.fullmatch(r"the worker \S+ at tcp://\S+ computes other bits \(BLAS: .*\): it gets no more work", line)
@@ -217,10 +259,9 @@ def test_worker_with_other_bits_is_refused_while_others_remain(odd, demo_file, t
 
 @pytest.mark.heavy
 def test_workers_with_other_bits_alone(odd, demo_file, tmp_path):
-    arguments = {"quick": True, "engine": "dask", "scheduler": odd.address}
     with pytest.raises(InputError, match=r"computes other bits \(BLAS.*--allow-mixed-numerics takes and labels"):
-        run(demo_file, tmp_path / "out", **arguments)
-    outcome = run(demo_file, tmp_path / "out", **arguments, allow_mixed_numerics=True)
+        dask(demo_file, tmp_path / "out", odd, quick=True)
+    outcome = dask(demo_file, tmp_path / "out", odd, quick=True, allow_mixed_numerics=True)
     assert outcome.mixed == outcome.samples == 12
     assert all(".mixed-" in path.name for path in shards(tmp_path / "out"))
 
@@ -251,4 +292,4 @@ def test_worker_with_another_source_is_named(bare, tmp_path, monkeypatch, lack):
         "no statistic": "a Dask worker cannot import what it needs .*No module named 'module_no_statistic'",
     }
     with pytest.raises(InputError, match=f"^{expected[lack]}.*$"):
-        run(experiment([cell]), tmp_path / "out", engine="dask", scheduler=bare.address)
+        dask(experiment([cell]), tmp_path / "out", bare)

@@ -78,6 +78,11 @@ def local(*arguments, tmp_path, **options):
     )
 
 
+def samples(out):
+    """Return how many samples the names of the files in `out` promise."""
+    return sum(int(path.name.split("-")[1]) - int(path.name.split("-")[0]) for path in shards(out))
+
+
 def group(leader):
     """Return the pids of the processes of a group that are not yet dead."""
     rows = subprocess.run(["ps", "-eo", "pid,pgid,stat"], capture_output=True, text=True, check=True).stdout.split("\n")
@@ -106,6 +111,7 @@ def test_local_cluster_interrupted(demo_file, tmp_path, number):
     process = local(*arguments, tmp_path=tmp_path)
     wait_for(lambda: shards(tmp_path / "dask"), process)
     assert len(group(process)) >= 3
+    before = samples(tmp_path / "dask")
     if number == signal.SIGKILL:
         process.kill()
     else:
@@ -115,6 +121,7 @@ def test_local_cluster_interrupted(demo_file, tmp_path, number):
     if number == signal.SIGINT:
         assert process.returncode == 75
         assert re.fullmatch(r"rmt: interrupted; \d+ samples are kept in .*; go on with: .*\n", stderr)
+        assert samples(tmp_path / "dask") > before
     run(demo_file, tmp_path / "dask", options={"wait": 0.1, "size": 4})
     assert contents(tmp_path / "dask") == contents(tmp_path / "serial")
 

@@ -48,6 +48,8 @@ def test_table_and_figure_of_inputs(tmp_path, monkeypatch):
     tables, figure = small(inputs, monkeypatch, tmp_path, 150, SIZES=(16,), **steps)
     check_inputs(tables["inputs"], inputs)
     assert [ax.get_title() for ax in figure.axes[:4]] == list(inputs.SIGNALS)
+    t, mean = figure.axes[0].lines[3].get_data()
+    np.testing.assert_allclose(10**mean, 0.01 * rmt.mean_hidden_norm(t, 16), rtol=1e-9)
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_parts_add_up(small_inputs):
 
 def test_signals_are_what_they_are_called():
     inputs = load("inputs")
-    constant, sinusoid, ar, pink = inputs.signals(200, 4000, np.random.default_rng(3))
+    constant, sinusoid, ar, pink = inputs.signals(200, 12_000, np.random.default_rng(3))
     for signal in (constant, sinusoid, ar, pink):
         check_mean(signal[[0, 57, 199]].T, 0)
         check_mean(np.square(signal[[0, 57, 199]]).T, 1)
@@ -153,9 +155,9 @@ def test_law_of_the_log_norm_of_a_product(field, n):
     x = np.linspace(-2.5, 1.5, 40)
     np.testing.assert_allclose(law.cdf(x), stats.chi2.cdf(8 * np.exp(x), 8), atol=1e-7)
     np.testing.assert_allclose(law.pdf(x), stats.chi2.pdf(8 * np.exp(x), 8) * 8 * np.exp(x), atol=1e-6)
-    sums = np.log(np.random.default_rng(0).chisquare(8, (4000, 5)) / 8).sum(axis=1)
+    sums = np.log(np.random.default_rng(0).chisquare(8, (12_000, 5)) / 8).sum(axis=1)
     five = module.LogNorm(n, field, 5)
-    check_law(sums, five.cdf)
+    check_law(sums[:3000], five.cdf)
     check_mean(sums, five.mean)
     check_mean((sums - five.mean) ** 2, five.sd**2)
     np.testing.assert_allclose(five.cdf(five.quantiles([0.05, 0.3])), [0.05, 0.3], atol=1e-3)
@@ -268,6 +270,28 @@ def test_growth_of_wide_matrices_is_a_bessel_function():
     k = np.arange(60)
     terms = 2 * k * math.log(module.GRID[at]) - 2 * special.gammaln(k + 1) + rmt.log_mean_power_norm(k, 12, "complex")
     check_mean(squares, np.exp(terms).sum())
+
+
+def test_safe_scales_are_quantiles():
+    module, options = load("state_space"), {"field": "real", "alpha": 0.1}
+    rng, size = np.random.default_rng(0), 200
+    edges = rng.uniform(0.5, 1.5, (size, 3))
+    edges[:40, 0] = -1  # stable at any scale
+    slopes = rng.uniform(0.5, 1.5, size)
+    logs = np.multiply.outer(slopes, np.multiply.outer(np.ones(len(module.CURVES)), module.GRID))
+    data = {module.spectrum(16, options): edges, module.growths(16, options): logs}
+    found = {line["rule"]: line for line in module.safe_scales(16, data, options)}
+    twentieth = 19  # of 200, in order: at most a tenth of the samples lie below it
+    assert found["bilinear, zoh: any step"]["scale"] == np.sort(1 / edges[40:, 0])[twentieth]
+    assert found["euler, step 0.1"]["scale"] == np.sort(edges[:, 2])[twentieth]
+    assert found["euler, step 1"]["scale"] == np.sort(1 / edges[:, 1])[twentieth]
+    assert found["euler, step 1"]["scale_exact"] == rmt.rescaled_gain(16, alpha=0.1)
+    crossing = np.sort(math.log(10) / slopes)[twentieth]
+    for rule in ("zoh: any length", "bilinear, length 16"):
+        assert found[rule]["scale"] == pytest.approx(crossing, rel=1e-3)
+    below = [np.mean(edges[:, 2] < found["euler, step 0.1"][f"scale_{end}"]) for end in ("low", "high")]
+    assert stats.binom.cdf(round(below[0] * size), size, 0.1) < 0.05
+    assert stats.binom.cdf(round(below[1] * size), size, 0.1) > 0.95
 
 
 def test_first_crossing():

@@ -134,6 +134,17 @@ def test_scaling_of_sparse_matrices_divides_by_the_largest_eigenvalue():
         assert radii(initializers.scale_to_radius(W.tocsr(), 1.0).toarray()) == pytest.approx(1.0, rel=1e-9)
 
 
+def test_the_radius_that_a_sparse_matrix_is_divided_by_is_proven(monkeypatch):
+    def proven(W):
+        result = rmt.spectral_radius(W, full_output=True)
+        assert result.proven
+        return result.value
+
+    monkeypatch.setattr("rmt.initializers.scaling.spectral_radius", proven)
+    W = sparse.random_array((150, 150), density=0.1, rng=np.random.default_rng(0))
+    assert radii(initializers.scale_to_radius(W, 0.5).toarray()) == pytest.approx(0.5, rel=1e-9)
+
+
 def test_a_large_sparse_matrix_is_not_made_dense(monkeypatch):
     monkeypatch.setattr("rmt.initializers.scaling.PROVEN_N", 99)
     monkeypatch.setattr(sparse.csr_array, "toarray", lambda self: pytest.fail("became dense"))

@@ -16,6 +16,7 @@ from rmt.audit.arrays import Weight
 
 MAX_N = 4096
 MAX_MATRICES = 1000  # in one array
+MAX_ASSUMED = 16  # arrays; more of them are a network of another kind, such as a transformer
 
 UNKNOWN = "square, of an unknown name beside known ones: --all audits it"
 
@@ -103,6 +104,11 @@ def find(
         if reason is None and layout is not None and weight.numeric:
             reason = "named as a recurrence, but of no shape that is known for one"
         skipped.append(Skipped(name, weight.shape, reason or _why_not(weight)))
+    if not (only or every or found) and len(unknown) > MAX_ASSUMED:
+        raise checks.InputError(
+            f"{len(unknown):,} square arrays are there, and no name says which is recurrent, as in {unknown[0].name}; "
+            "--only NAME chooses, --all audits them all"
+        )
     if only or every or not found:
         for weight in unknown:
             parts = list(_by_shape(weight, bool(only), weight.name in only))

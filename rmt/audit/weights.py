@@ -149,7 +149,7 @@ def audit_weights(
         Patterns with ``*`` and ``?``: arrays with such names are audited and no others, also if the names are not known
         to be recurrent. A vector that is named in full is taken for the eigenvalues of a diagonal W.
     every : bool
-        Whether to audit also square arrays of unknown names where others have known ones. Where none has, they are
+        Whether to audit also square arrays of unknown names where others have known ones. Where none has, up to 16 are
         assumed to be recurrent anyway.
 
     Returns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import hashlib
 import logging
 import os
@@ -14,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, partial
 from multiprocessing import resource_tracker
@@ -168,18 +167,23 @@ class Dask(Engine):
         """Send off a chunk."""
         call = pickle.dumps(Call(chunk, source_of_rmt()))
         key = f"rmt-{secrets.token_hex(16)}"
-        task = self.client.submit(pickle.loads, call, key=key, pure=False, retries=0, workers=self.chosen)
-        # Not the executor of the client: a future of it never ends where the result is lost on the way.
-        future: Future[Result] = asyncio.run_coroutine_threadsafe(_result(task), self.client.loop.asyncio_loop)
+        try:
+            task = self.client.submit(pickle.loads, call, key=key, pure=False, retries=0, workers=self.chosen)
+            # Not the executor of the client: a future of it never ends where the result is lost on the way.
+            future: Future[Result] = asyncio.run_coroutine_threadsafe(_result(task), self.client.loop.asyncio_loop)
+        except Exception as error:
+            if self.client.status != "running":
+                raise LostChunkError(one_line(error)) from error
+            raise
         self.flying.add(future)
         future.add_done_callback(self.flying.discard)
         return future
 
     def died(self, error: BaseException) -> bool:
-        """Tell a chunk that cost Dask as many workers as it was ready to lose."""
+        """Tell a chunk that cost Dask as many workers as it was ready to lose, or whose result was lost."""
         from distributed.scheduler import KilledWorker
 
-        return isinstance(error, (KilledWorker, concurrent.futures.CancelledError, asyncio.CancelledError))
+        return isinstance(error, (KilledWorker, LostChunkError, CancelledError))
 
     def lost(self) -> str | None:
         """Say why nothing can be hoped for: no scheduler, or no workers for long; and keep count of the workers."""
@@ -245,10 +249,18 @@ class Dask(Engine):
             self.stack.close()
 
 
+class LostChunkError(Exception):
+    """A chunk that could not be sent, or whose result could not be fetched."""
+
+
 async def _result(task: Any) -> Result:
     try:
         return await task
-    except ImportError as error:
+    except Exception as error:
+        if task.status != "error":  # it is not the task that raised this
+            raise LostChunkError(one_line(error)) from error
+        if not isinstance(error, ImportError):
+            raise
         reason = f"a Dask worker cannot import what it needs ({one_line(error)})"
         raise checks.InputError(f"{reason}: install the same on all machines") from error
 

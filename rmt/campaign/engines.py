@@ -12,7 +12,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any
 
 from rmt import checks, parallel
-from rmt.campaign.pool import Pool
 from rmt.campaign.work import Chunk, Result, begin_process, compute
 
 ENGINES = ("processes", "serial", "dask")
@@ -92,6 +91,8 @@ class Processes(Engine):
     contagious = False
 
     def __init__(self, workers: int) -> None:
+        from rmt.campaign.pool import Pool  # brings multiprocessing, which `import rmt` does without
+
         self.pool = Pool(workers, begin_process)
         super().__init__(self.pool, workers)
 

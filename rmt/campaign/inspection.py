@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -301,6 +300,8 @@ def _time(line: dict[str, Any]) -> datetime | None:
 
 def command(store: Store) -> str | None:
     """Return the command that gives the newest call again, from whatever directory; None for a run made in Python."""
+    import shlex
+
     call = newest_call(store)
     file = call.get("file", store.manifest["file"])
     if not isinstance(file, str):

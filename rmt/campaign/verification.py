@@ -215,7 +215,10 @@ class _Work:
         self.result.chosen += len(self.indices)
 
     def _first_difference(self, dispute: Dispute) -> int:
-        one, two = self.shards.read(dispute.first), self.shards.read(dispute.second)
+        try:
+            one, two = self.shards.read(dispute.first), self.shards.read(dispute.second)
+        except FileNotFoundError:  # a run at work joined files meanwhile
+            return dispute.start
         if one is None or two is None:
             return dispute.start
         for index in range(dispute.start, dispute.stop):

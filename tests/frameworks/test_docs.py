@@ -1,4 +1,4 @@
-"""The examples of docs/initializers.md run."""
+"""The examples of docs/initializers.md, and that of the README, run."""
 
 import importlib.util
 import re
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "initializers.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "initializers.md").read_text()
 EXAMPLES = re.findall(r"## ([^\n]*)\n\n```py\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
@@ -21,6 +22,12 @@ def test_example(title, code, tmp_path, monkeypatch):
         pytest.skip("PyTorch is not installed")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, title, "exec"), {})
+
+
+def test_example_of_the_readme():
+    pytest.importorskip("torch")
+    (code,) = re.findall(r"```py\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
 
 
 def test_the_table_names_what_there_is():

@@ -79,6 +79,13 @@ def test_every_dtype_has_the_exact_law(dtype):
     oracles.check_second_moment(np.asarray(W).astype(complex)[:, :2, 3], rmt.rescaled_gain(16, field) ** 2 / 16)
 
 
+@pytest.mark.parametrize(("dtype", "field"), [(jnp.float32, "real"), (jnp.complex64, "complex")])
+def test_it_is_the_normal_of_jax_with_another_standard_deviation(dtype, field):
+    standard = jax.random.normal(KEY, (5, 5), dtype)
+    expected = standard * (rmt.rescaled_gain(5, field, alpha=0.1) / math.sqrt(5))
+    assert np.allclose(init.rescaled_glorot_normal(dtype, alpha=0.1)(KEY, (5, 5)), expected, rtol=1e-6)
+
+
 def test_double_precision_where_it_is_enabled():
     with jax.enable_x64(True):
         W = init.rescaled_glorot_normal()(KEY, (16, 16))

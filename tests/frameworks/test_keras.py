@@ -75,6 +75,14 @@ def test_every_dtype_has_the_exact_law(dtype):
         oracles.check_mean(array(W)[:, 0, :4] ** 2, 0)  # circular: E w^2 = 0
 
 
+@pytest.mark.parametrize(("dtype", "field"), [("float32", "real"), ("complex64", "complex")])
+def test_the_gain_is_that_of_the_field(dtype, field):
+    # The radius of a 1 x 1 matrix is its modulus: a gain that is off shows.
+    W = array(init.RescaledGlorotNormal(seed=0, alpha=0.1)((20_000, 1, 1), dtype=dtype))
+    oracles.check_second_moment(W.ravel(), rmt.rescaled_gain(1, field, alpha=0.1) ** 2)
+    oracles.check_proportion((np.abs(W) > 1).sum(), W.size, 0.1)
+
+
 def test_the_normals_are_not_truncated():
     W = array(init.RescaledGlorotNormal(seed=0)((300, 300)))
     standard = W * (math.sqrt(300) / rmt.rescaled_gain(300))

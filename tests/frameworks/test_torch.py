@@ -62,10 +62,11 @@ def test_the_normals_are_not_truncated():
     oracles.check_proportion((np.abs(standard) > 2).sum(), W.size, 0.0455002638963584)
 
 
-def test_it_is_the_normal_of_torch_with_another_standard_deviation():
-    ours = init.rescaled_glorot_normal_(torch.empty(64, 64), gain=0.5, generator=seeded(3))
-    std = 0.5 * rmt.rescaled_gain(64) / 8
-    assert torch.equal(ours, torch.nn.init.normal_(torch.empty(64, 64), std=std, generator=seeded(3)))
+@pytest.mark.parametrize(("dtype", "field"), [(torch.float32, "real"), (torch.complex64, "complex")])
+def test_it_is_the_normal_of_torch_with_another_standard_deviation(dtype, field):
+    ours = init.rescaled_glorot_normal_(torch.empty(9, 9, dtype=dtype), 0.5, seeded(3), alpha=0.1)
+    std = 0.5 * rmt.rescaled_gain(9, field, alpha=0.1) / 3
+    assert torch.equal(ours, torch.nn.init.normal_(torch.empty(9, 9, dtype=dtype), std=std, generator=seeded(3)))
 
 
 @EACH
