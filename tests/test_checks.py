@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from rmt import checks, parallel
 from rmt.checks import InputError
-from rmt.streams import streams
+from rmt.streams import Streams, streams
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.uint64(3), np.float32(3), np.array(3)[()]])
@@ -128,6 +128,13 @@ def test_streams_are_a_sequence():
     for index in (-1, 3):
         with pytest.raises(IndexError):
             some[index]
+
+
+@pytest.mark.parametrize("root", [0, 7, 2**64 + 1, 2**127 + 2**40, 2**128 - 1])
+def test_streams_are_those_of_numpys_seed_sequence(root):
+    for index in (0, 1, 2**33):
+        expected = np.random.PCG64DXSM(np.random.SeedSequence(root, spawn_key=(index,)))
+        assert Streams(root, 2**40)[index].bit_generator.state == expected.state
 
 
 def test_the_next_call_with_one_generator_differs():

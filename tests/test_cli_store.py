@@ -86,6 +86,15 @@ def test_status_names_the_command_that_goes_on(capsys, demo_file, tmp_path):
     assert "go on" not in run(capsys, "status", out)[1]
 
 
+def test_a_damaged_file_beside_a_complete_run_is_worth_another_call(capsys, demo_run):
+    assert "go on with" not in run(capsys, "status", demo_run)[1]
+    path = next((demo_run / "shards").rglob("*.npy"))
+    path.with_name("0-1-00.npy").write_bytes(b"")
+    text = run(capsys, "status", demo_run)[1]
+    assert "4 of 4 cells are complete" in text
+    assert "go on with: rmt run" in text
+
+
 def test_status_before_any_work(capsys, tmp_path):
     store(tmp_path)
     text = run(capsys, "status", tmp_path)[1]

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -210,6 +212,20 @@ def test_a_folder_that_cannot_be_written(whole, tmp_path):
         campaign.export(whole, "csv", tmp_path / "file" / "below")
     with pytest.raises(InputError, match="format must be one of 'parquet', 'csv', 'latex', 'markdown', got 'hdf5'"):
         campaign.export(whole, "hdf5")
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "markdown"])
+def test_files_are_replaced_and_not_written_over(tmp_path, format):
+    made = store(tmp_path, [RADII])
+    put(made, RADII, 0, 4)
+    earlier = {path: path.read_bytes() for path in campaign.export(tmp_path, format).written}
+    for path in earlier:
+        os.link(path, f"{path}.kept")  # as whoever has it open sees it
+    put(made, RADII, 4, 12)
+    campaign.export(tmp_path, format)
+    for path, data in earlier.items():
+        assert path.read_bytes() != data
+        assert Path(f"{path}.kept").read_bytes() == data
 
 
 @pytest.mark.parametrize("format", ["csv", "parquet", "markdown"])

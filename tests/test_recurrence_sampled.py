@@ -12,7 +12,6 @@ from scipy import special
 
 import rmt
 from rmt.checks import InputError
-from rmt.kernels import gram
 from rmt.laws.moments import mean_hidden_norm, mean_power_norm
 from rmt.recurrence import sampled
 
@@ -262,16 +261,14 @@ def test_bits_do_not_depend_on_blocks_of_inputs(monkeypatch):
         np.testing.assert_array_equal(paths[1], paths[2])
 
 
-def test_lazy_prefix_of_a_longer_path():
+@pytest.mark.parametrize("ensemble", [rmt.Ginibre, rmt.IndependentProduct])
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("n", [1, 6, 50])
+def test_lazy_prefix_of_a_longer_path(ensemble, field, n):
     """The kernels draw step by step, so a longer path begins with the shorter one, up to the width of blocks."""
-    for kernel in (gram.hidden, gram.power, gram.product_hidden, gram.product_power):
-        for parts in (1, 2):
-            paths = []
-            for steps in (10, 23):
-                squares, exponents = np.empty(steps), np.empty(steps, np.int64)
-                kernel(np.random.default_rng(42), 50, parts, 1.0, squares, exponents)
-                paths.append(np.ldexp(squares, 2 * exponents)[:10])
-            np.testing.assert_allclose(paths[0], paths[1], rtol=1e-10)
+    for sample in (rmt.sample_hidden_norms, rmt.sample_power_norms):
+        short, long = (sample(ensemble(n, field), steps, 3, method="lazy", rng=42) for steps in (10, 23))
+        np.testing.assert_allclose(short, long[:, : short.shape[1]], rtol=1e-10)
 
 
 BAD_SAMPLED = [

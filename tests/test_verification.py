@@ -90,13 +90,18 @@ def test_a_few_forged_samples_are_found_as_often_as_they_are_chosen(tmp_path):
     assert len({campaign.verify(tmp_path).seed for _ in range(3)}) == 3
 
 
-def test_samples_in_the_gaps_are_not_chosen(tmp_path):
+def test_samples_in_the_gaps_are_not_chosen(tmp_path, monkeypatch):
+    indices = []
+    monkeypatch.setattr(
+        "rmt.campaign.verification.sample",
+        lambda cell, seed, index: indices.append(index) or campaign.sample(cell, seed, index),
+    )
     made = store(tmp_path, [RADII])
     put(made, RADII, 3, 5)
     put(made, RADII, 4, 6)
     put(made, RADII, 9, 10)
     found = campaign.verify(tmp_path, samples=ALL)
-    assert (found.chosen, found.recomputed, found.sound) == (4, 4, True)
+    assert (found.chosen, found.recomputed, found.sound, sorted(indices)) == (4, 4, True, [3, 4, 5, 9])
     assert found.notes == [f"{RADII.label} is incomplete: 8 of 12 samples are missing"]
 
 

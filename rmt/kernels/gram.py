@@ -1,8 +1,9 @@
 """Norms of Gaussian recurrences without the matrix: exact in law, O(T^2) memory at any n.
 
-Each function draws one sample from `rng` and fills `squares` and `exponents`: a squared norm is
-``squares[t] * 4.0**exponents[t]``. The scale of W enters the same way, as mantissa * 2**shift, so that nothing
-overflows at any number of steps or any scale. `parts` is 1 for the real field and 2 for the complex one.
+Each function turns the draws of one sample, independent normal and chi variables in the order in which they are met,
+into its norms: it fills `squares` and `exponents`, and a squared norm is ``squares[t] * 4.0**exponents[t]``. The scale
+of W enters the same way, as mantissa * 2**shift, so that nothing overflows at any number of steps or any scale.
+`parts` is 1 for the real field and 2 for the complex one, where all draws are divided by sqrt(2).
 
 A complex row z stands as two real rows, z and i z, each with real and imaginary parts side by side. The real
 products of a row w with these two are the real and imaginary part of <z, w>, and a z + b (i z) = (a + ib) z: so
@@ -14,7 +15,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.random import Generator
 
 from rmt.kernels.compile import kernel
 
@@ -23,7 +23,7 @@ REASSOCIATE = {"reassoc", "contract", "nsz"}
 # C_tt^2 below this fraction of scale^2 |h_{t-1}|^2 / n is lost in rounding.
 RESOLVED = 2.0**-44
 BLOCK = 4
-# Rows are padded with zeros to a multiple of this, so that vector loops leave no remainder.
+# Rows are padded with zeros to a multiple of this, so that vector loops leave no remainder. It is a cache line too.
 LANES = 8
 
 
@@ -33,19 +33,11 @@ def _padded(width: int) -> int:
 
 
 @kernel
-def _chi(rng: Generator, freedom: int, parts: int) -> float:
-    """Length of a standard Gaussian vector of `freedom` components, real or complex of E|z|^2 = 1."""
-    if parts == 2:
-        return math.sqrt(rng.standard_gamma(freedom))
-    return math.sqrt(2.0 * rng.standard_gamma(0.5 * freedom))
-
-
-@kernel
-def _fill_normal(rng: Generator, row: np.ndarray, parts: int) -> None:
-    """Fill `row` with N(0, 1), or with the parts of CN(0, 1)."""
-    std = math.sqrt(1.0 / parts)
-    for j in range(len(row)):
-        row[j] = std * rng.standard_normal()
+def _zeros(rows: int, width: int) -> np.ndarray:
+    """Zeros (rows, width), whole cache lines: where an array starts in memory can cost a quarter of the time."""
+    memory = np.zeros(rows * width + LANES)
+    start = -(memory.ctypes.data // memory.itemsize) % LANES
+    return memory[start : start + rows * width].reshape((rows, width))
 
 
 @kernel(fastmath=REASSOCIATE, forceinline=True)
@@ -71,62 +63,79 @@ def _unit(row: np.ndarray, exponent: int) -> tuple[float, int]:
 def _regress(
     N: np.ndarray,
     B: np.ndarray,
-    first: int,
-    width: int,
+    known: int,
+    backwards: bool,
     variance: float,
     last: np.ndarray,
     rest: np.ndarray,
     state: np.ndarray,
+    width: int,
 ) -> float:
-    """Regress `last` on BLOCK rows of N: for c = variance N last, rest -= c N and state += c B; return |c|^2."""
-    n0, n1, n2, n3 = N[first], N[first + 1], N[first + 2], N[first + 3]
-    b0, b1, b2, b3 = B[first], B[first + 1], B[first + 2], B[first + 3]
-    c0 = c1 = c2 = c3 = 0.0
-    for j in range(width):
-        c0 += n0[j] * last[j]
-        c1 += n1[j] * last[j]
-        c2 += n2[j] * last[j]
-        c3 += n3[j] * last[j]
-    c0 *= variance
-    c1 *= variance
-    c2 *= variance
-    c3 *= variance
-    for j in range(width):
-        rest[j] -= c0 * n0[j] + c1 * n1[j] + c2 * n2[j] + c3 * n3[j]
-        state[j] += c0 * b0[j] + c1 * b1[j] + c2 * b2[j] + c3 * b3[j]
-    return c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3
+    """Regress `last` on `known` rows of N: for c = variance N last, rest -= c N and state += c B; return |c|^2.
+
+    Each inner loop writes to one array, and rows are not named: otherwise the compiler counts references in the loop,
+    or looks for overlaps, and that takes a third of the time.
+    """
+    explained = 0.0
+    blocks = (known + BLOCK - 1) // BLOCK
+    for i in range(blocks):
+        r = BLOCK * (blocks - 1 - i if backwards else i)
+        # Rows of N and B have at most as many entries as their number, so a block needs no later columns.
+        columns = min(_padded(r + BLOCK), width)
+        c0 = c1 = c2 = c3 = 0.0
+        for j in range(columns):
+            c0 += N[r, j] * last[j]
+            c1 += N[r + 1, j] * last[j]
+            c2 += N[r + 2, j] * last[j]
+            c3 += N[r + 3, j] * last[j]
+        c0 *= variance
+        c1 *= variance
+        c2 *= variance
+        c3 *= variance
+        for j in range(columns):
+            rest[j] -= c0 * N[r, j] + c1 * N[r + 1, j] + c2 * N[r + 2, j] + c3 * N[r + 3, j]
+        for j in range(columns):
+            state[j] += c0 * B[r, j] + c1 * B[r + 1, j] + c2 * B[r + 2, j] + c3 * B[r + 3, j]
+        explained += c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3
+    return explained
 
 
 @kernel
-def _store(rows: np.ndarray, t: int, row: np.ndarray, parts: int) -> None:
-    """Let `row` be row t of `rows`: z, and in the complex case i z below it."""
-    rows[parts * t, : len(row)] = row
-    if parts == 2:
-        for j in range(0, len(row), 2):
-            rows[2 * t + 1, j] = -row[j + 1]
-            rows[2 * t + 1, j + 1] = row[j]
+def _turn(rows: np.ndarray, t: int, width: int) -> None:
+    """Let row 2 t + 1 be i times row 2 t."""
+    for j in range(0, width, 2):
+        rows[2 * t + 1, j] = -rows[2 * t, j + 1]
+        rows[2 * t + 1, j + 1] = rows[2 * t, j]
 
 
 @kernel
-def hidden(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray) -> None:
+def hidden(draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray) -> None:
     """Sample ||h_t||^2, t = 1..T, of h_t = W h_{t-1} + x_t, h_0 = 0, for Ginibre W and Gaussian x_t.
 
     The Gram matrix of h_1..h_T is L L^H with L = C B: B the Bartlett factor of Gaussian vectors, and
     C C^H = I + (scale^2/n) (Z L)(Z L)^H, Z the down shift. C and L grow row by row, with N = C^{-1} Z L.
+
+    Row t = 0..T-1 takes parts * min(t, n) normals, then, if t < n, a chi of parts * (n - t) degrees of freedom.
     """
     steps = len(squares)
     mantissa, shift = math.frexp(scale)
     variance = mantissa * mantissa / n
+    std = math.sqrt(1.0 / parts)
     rank = min(steps, n)
     # Rows t of N and B are zero until drawn and beyond their t columns, so that whole blocks can be taken.
     rows = (parts * steps + BLOCK - 1) // BLOCK * BLOCK
-    N = np.zeros((rows, _padded(parts * rank)))
-    B = np.zeros((rows, _padded(parts * rank)))
-    last = np.zeros(_padded(parts * rank))
+    columns = _padded(parts * rank)
+    N = _zeros(rows, columns)
+    B = _zeros(rows, columns)
+    last = _zeros(1, columns)[0]
+    rest = _zeros(1, columns)[0]
+    state = _zeros(1, columns)[0]
     square = 0.0
     exponent = 0
+    drawn = 0
     for t in range(steps):
-        width = parts * min(t + 1, rank)
+        below = parts * min(t, n)
+        width = _padded(parts * min(t + 1, rank))
         if t > 0:
             exponent += shift
         if exponent < 0:  # the inputs outweigh W h: let them set the scale
@@ -134,46 +143,51 @@ def hidden(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray
             square *= math.ldexp(1.0, 2 * exponent)
             exponent = 0
         innovation = math.ldexp(1.0, -2 * exponent)
-        rest = last[: _padded(width)].copy()
-        state = np.zeros(len(rest))
-        explained = 0.0
-        for first in range(0, parts * t, BLOCK):
-            # Rows of N and B have at most as many entries as their number, so a block needs no later columns.
-            columns = min(_padded(first + BLOCK), len(rest))
-            explained += _regress(N, B, first, columns, variance, last, rest, state)
+        for j in range(width):
+            rest[j] = last[j]
+            state[j] = 0.0
+        # There and back again: what the last step used last is still in the cache.
+        explained = _regress(N, B, parts * t, t % 2 == 1, variance, last, rest, state, width)
         unexplained = innovation + variance * square - explained
         if unexplained > max(innovation, RESOLVED * variance * square):
             spread = math.sqrt(unexplained)
-            rest /= spread
-            _store(N, t, rest[:width], parts)
+            inverse = 1.0 / spread
+            for j in range(width):
+                N[parts * t, j] = inverse * rest[j]
+            if parts == 2:
+                _turn(N, t, width)
         else:
             # W h_{t-1} is known up to rounding: nothing is learnt about W, and row t of N stays zero.
             spread = math.sqrt(innovation)
-        fresh = np.empty(width)
-        below = parts * min(t, n)
-        _fill_normal(rng, fresh[:below], parts)
-        if t < n:
-            fresh[below:] = 0.0
-            fresh[below] = _chi(rng, n - t, parts)
-        _store(B, t, fresh, parts)
+        fresh = below + 1 if t < n else below
+        for j in range(fresh):
+            B[parts * t, j] = std * draws[drawn + j]
+        drawn += fresh
+        if parts == 2:
+            _turn(B, t, width)
 
-        state[:width] += spread * fresh
-        square, exponent = _unit(state, exponent)
-        last[: len(state)] = state
+        for j in range(width):
+            state[j] += spread * B[parts * t, j]
+        square, exponent = _unit(state[:width], exponent)
+        for j in range(width):
+            last[j] = state[j]
         squares[t] = square
         exponents[t] = exponent
 
 
 @kernel
-def power(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray) -> None:
+def power(draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray) -> None:
     """Sample ||W^k v||^2, k = 0..T, for Ginibre W and a unit vector v independent of it.
 
     In the basis that Householder or Arnoldi build from v, G is a Hessenberg matrix of independent entries, N(0, 1)
     on and above the diagonal and chi_{n-j} below it, and v = e_1. W^k v needs its first k columns only.
+
+    Column k = 0..min(T, n)-1 takes parts * (k + 1) normals, then, if k + 1 < n, a chi of parts * (n - 1 - k) degrees
+    of freedom.
     """
     steps = len(squares) - 1
     mantissa, shift = math.frexp(scale)
-    factor = mantissa / math.sqrt(n)
+    std = mantissa / (math.sqrt(parts) * math.sqrt(n))
     rank = min(steps + 1, n)
     # Row j holds column j of the Hessenberg matrix, its entries (j + 1, j) and above.
     columns = np.zeros((parts * rank, parts * rank))
@@ -183,15 +197,16 @@ def power(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray,
     exponent = 0
     squares[0] = square
     exponents[0] = exponent
+    drawn = 0
     for k in range(steps):
         if k < rank:
-            column = np.zeros(parts * min(k + 2, rank))
             above = parts * (k + 1)
-            _fill_normal(rng, column[:above], parts)
-            if k + 1 < rank:
-                column[above] = _chi(rng, n - k - 1, parts)
-            column *= factor
-            _store(columns, k, column, parts)
+            fresh = above + 1 if k + 1 < n else above
+            for j in range(fresh):
+                columns[parts * k, j] = std * draws[drawn + j]
+            drawn += fresh
+            if parts == 2:
+                _turn(columns, k, parts * min(k + 2, rank))
         image = np.zeros(parts * min(k + 2, rank))
         for j in range(parts * min(k + 1, rank)):
             width = min(parts * (j // parts + 2), len(image))
@@ -216,15 +231,20 @@ def _unit_square(square: float, exponent: int) -> tuple[float, int]:
 
 
 @kernel
-def product_power(rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray) -> None:
-    """Sample ||W_k .. W_1 v||^2, k = 0..T, for independent Ginibre W_k: each multiplies it by scale^2 chi^2 / n."""
+def product_power(
+    draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray
+) -> None:
+    """Sample ||W_k .. W_1 v||^2, k = 0..T, for independent Ginibre W_k: each multiplies it by scale^2 chi^2 / n.
+
+    The draws are T chis of parts * n degrees of freedom.
+    """
     mantissa, shift = math.frexp(scale)
     square = 1.0
     exponent = 0
     squares[0] = square
     exponents[0] = exponent
     for k in range(1, len(squares)):
-        square *= (mantissa * _chi(rng, n, parts)) ** 2 / n
+        square *= (mantissa * draws[k - 1]) ** 2 / parts / n
         square, exponent = _unit_square(square, exponent + shift)
         squares[k] = square
         exponents[k] = exponent
@@ -232,9 +252,12 @@ def product_power(rng: Generator, n: int, parts: int, scale: float, squares: np.
 
 @kernel
 def product_hidden(
-    rng: Generator, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray
+    draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndarray, exponents: np.ndarray
 ) -> None:
-    """Sample ||h_t||^2, t = 1..T, for independent W_t: h_t is N(0, (1 + scale^2 ||h_{t-1}||^2 / n) I)."""
+    """Sample ||h_t||^2, t = 1..T, for independent W_t: h_t is N(0, (1 + scale^2 ||h_{t-1}||^2 / n) I).
+
+    The draws are T chis of parts * n degrees of freedom.
+    """
     mantissa, shift = math.frexp(scale)
     square = 0.0
     exponent = 0
@@ -244,7 +267,7 @@ def product_hidden(
         if exponent < 0:  # the inputs outweigh W h: let them set the scale
             square *= math.ldexp(1.0, 2 * exponent)
             exponent = 0
-        square = (math.ldexp(1.0, -2 * exponent) + mantissa * mantissa * square / n) * _chi(rng, n, parts) ** 2
+        square = (math.ldexp(1.0, -2 * exponent) + mantissa * mantissa * square / n) * draws[t] ** 2 / parts
         square, exponent = _unit_square(square, exponent)
         squares[t] = square
         exponents[t] = exponent

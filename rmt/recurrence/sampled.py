@@ -15,6 +15,7 @@ from rmt.ensembles.diagonal import Diagonal
 from rmt.ensembles.gaussian import Ginibre, standard_gaussian
 from rmt.ensembles.product import IndependentProduct
 from rmt.kernels import gram, recurrence
+from rmt.kernels.variates import variates
 from rmt.recurrence.given import squared_norms
 
 METHODS = ("auto", "lazy", "dense")
@@ -77,7 +78,10 @@ def sample_power_norms(
     steps = checks.integer("steps", steps)
     one: Sampler
     if _is_lazy(ensemble, method):
-        one = _lazy(gram.power if isinstance(ensemble, Ginibre) else gram.product_power, ensemble)
+        if isinstance(ensemble, Ginibre):
+            one = _lazy(gram.power, ensemble, np.arange(1, min(steps, ensemble.n) + 1))
+        else:
+            one = _lazy(gram.product_power, ensemble, np.zeros(steps, np.int64))
     else:
         one = partial(_dense_power, ensemble)
     return squared_norms(*_samples(one, steps + 1, size, rng), log)
@@ -115,7 +119,7 @@ def sample_hidden_norms(
     method : {"auto", "lazy", "dense"}
         "lazy" samples the norms alone, without W or states, at a cost that does not depend on n and exactly in law;
         for Ginibre and IndependentProduct with Gaussian inputs and no signal. A Ginibre sample takes about steps^3
-        flops and 16 steps^2 bytes (complex: four times both); where states grow beyond 2^22, norms are correct to
+        flops and 20 steps^2 bytes (complex: four times both); where states grow beyond 2^22, norms are correct to
         about 1e-6.
         "dense" draws whole matrices (the diagonal alone for :class:`rmt.Diagonal`) and all states.
         "auto" takes the faster one of those that fit.
@@ -167,7 +171,10 @@ def sample_hidden_norms(
     # Measured from n = 16 to 2048, both fields: the matrix wins from about steps = n on.
     faster = steps <= ensemble.n or isinstance(ensemble, IndependentProduct)
     if _is_lazy(ensemble, method, plain_inputs=plain, faster=faster):
-        one = _lazy(gram.hidden if isinstance(ensemble, Ginibre) else gram.product_hidden, ensemble)
+        if isinstance(ensemble, Ginibre):
+            one = _lazy(gram.hidden, ensemble, np.minimum(np.arange(steps), ensemble.n))
+        else:
+            one = _lazy(gram.product_hidden, ensemble, np.zeros(steps, np.int64))
     else:
         one = partial(_dense_hidden, ensemble, inputs if callable(inputs) else None, signal)
     squares, powers = _samples(one, steps, size, rng)
@@ -202,9 +209,19 @@ def _samples(one: Sampler, length: int, size: int, rng: Any) -> tuple[np.ndarray
     return squares, powers
 
 
-def _lazy(kernel: Callable[..., None], ensemble: Ginibre | IndependentProduct) -> Sampler:
-    parts = 2 if ensemble.field == "complex" else 1
-    return lambda rng, squares, powers: kernel(rng, ensemble.n, parts, ensemble.scale, squares, powers)
+def _lazy(kernel: Callable[..., None], ensemble: Ginibre | IndependentProduct, known: np.ndarray) -> Sampler:
+    """Return what draws one sample and hands it to `kernel`.
+
+    Step t draws a Gaussian vector of n entries in a basis that holds known[t] <= n vectors: its components along them,
+    and the length of the rest.
+    """
+    n, scale, parts = ensemble.n, ensemble.scale, 2 if ensemble.field == "complex" else 1
+    short = known < n
+    last = np.cumsum(parts * known + short) - 1
+    count, places, degrees = int(last[-1]) + 1, last[short], parts * (n - known[short].astype(float))
+    return lambda rng, squares, powers: kernel(
+        variates(rng.bit_generator, count, places, degrees), n, parts, scale, squares, powers
+    )
 
 
 def _matrices(ensemble: Ensemble, steps: int, block: int, rng: Generator) -> Iterator[tuple[np.ndarray, int, int]]:
