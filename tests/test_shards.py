@@ -118,6 +118,8 @@ def test_what_is_there_and_what_is_missing(seed, tmp_path):
         assert [i for a, b in held.missing(count) for i in range(a, b)] == sorted(set(range(count)) - present)
         assert held.mixed(count) == len(range(count)) - len(plain)
         assert min(held.prefix(), count) == next(i for i in range(count + 1) if i not in present)
+    pairs = [(a, b) for a in held.shards for b in held.shards if a is not b and a.label == b.label]
+    assert held.redundant == any(b.start <= a.start and a.stop <= b.stop for a, b in pairs)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -265,13 +265,19 @@ class Coordinator:
             elif not part.advance():
                 return
         if part.final is not None:
-            if part.computed:  # another runner may have been at work here too
-                part.held = self.store.scan(part.entry, part.held)
-            if len(part.held.shards) > 1:
-                part.held = part.shards.join(part.held)
+            self._join(part)
             self.store.forget_failures(part.entry, part.held)
             if part.computed:
                 self.progress.finish(part)
+
+    def _join(self, part: Part) -> None:
+        """Join the files of a complete cell, with those that another runner may just have committed."""
+        if part.computed:
+            part.held = self.store.scan(part.entry, part.held)
+        while len(part.held.shards) > 1:
+            part.held = self.store.scan(part.entry, part.shards.join(part.held))
+            if not part.held.redundant:
+                return
 
     def _precise(self, part: Part) -> bool:
         judged = target(self.plan.experiment, part.cell, part.shards.load(0, part.goal, part.held))

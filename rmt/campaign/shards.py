@@ -79,6 +79,16 @@ class Held:
         gaps.append((end, count))
         return [(start, min(stop, count)) for start, stop in gaps if start < min(stop, count)]
 
+    @property
+    def redundant(self) -> bool:
+        """Whether a shard holds nothing that another of its label does not hold too."""
+        ends: dict[str, int] = {}
+        for shard in sorted(self.shards, key=lambda shard: (shard.start, -shard.stop)):
+            if shard.stop <= ends.get(shard.label, 0):
+                return True
+            ends[shard.label] = shard.stop
+        return False
+
     def mixed(self, count: int) -> int:
         """Return how many of the samples below `count` come from another kind of machine."""
         return count - sum(stop - start for start, stop in self._plain().covered(count))
