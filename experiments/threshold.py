@@ -13,8 +13,11 @@ For t far below sqrt(n), says a rebuttal, neither Glorot nor Rescaled Glorot exp
 Found. True, and slow. At fixed t the median of ||h_t||^2/(n t) is 1 to within a few percent; against t/sqrt(n) the
 curves approach I(a)/a. The median passes 2 at t*/sqrt(n) = 5.3, 4.2, 3.8, 3.5, 3.3, 3.2 for n = 64, 256, ...,
 65,536: from above to a*. The exact mean passes it at 2.54, 2.59, 2.65, 2.72, 2.79, 2.83: from below, as rare matrices
-carry it. The slope of log t* is not yet 1/2: 0.33 [0.29, 0.37] from n = 64 to 256, 0.47 [0.45, 0.49] from 16,384 to
-65,536 (mean: 0.51 to 0.52), so that one line through all sizes would give too small a power. Short sequences: nothing
+carry it (complex: 2.99 to 2.91, from above). The slope of log t* is not yet 1/2: 0.33 [0.29, 0.37] from n = 64 to
+256, 0.47 [0.45, 0.49] from 16,384 to 65,536 (mean: 0.51 to 0.52), so that one line through all sizes would give too
+small a power.
+
+Short sequences: nothing
 explodes or vanishes, but Glorot and Rescaled differ from the third step on, in that a Glorot state is the larger one of
 two with probability 0.75 at t = 3.1, 2.8, 2.6 (n = 64, 256, 1024), and Rescaled states are smaller by 10% from t = 2.1,
 2.9, 4.3. At t = sqrt(n), where Glorot is still stable, they have 0.54, 0.47, 0.43 of its norm, and an input sqrt(n)
