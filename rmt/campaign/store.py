@@ -63,8 +63,11 @@ class Store:
         try:
             if not manifest.exists():
                 _refuse_strangers(directory)
+                place = directory.absolute()
+                made = [path for path in (place, *place.parents) if not path.exists()]
                 directory.mkdir(parents=True, exist_ok=True)
-                flush_folder(directory.absolute().parent)
+                for path in made:
+                    flush_folder(path.parent)
                 commit(manifest, _manifest_text(plan).encode(), exclusive=True)
             store = cls(directory)
             store._compare(plan)
