@@ -15,8 +15,8 @@ At finite n, E||h_t||^2 >= (n/t) prod_{j<t} (1 + j/n) is rigorous for complex W 
 
 Found. As quoted the bound holds for complex W from t = 2 (at t = 1 it is too large by e^(1/2n)) to about 2.4 to 3.2
 n^(2/3), that is t = 38, 277 and 5182 at n = 64, 1024 and 65,536; beyond, e^(t^2/2n) outruns the product that it
-stands for. For real W, whose mean grows faster, it holds from t = 2 to every t that was tried. It is weak, at its best
-stretch by 50 at n = 64 and by 800 at n = 1024: a factor of order n is lost. With the denominator that the derivation
+stands for. For real W, whose mean grows faster, it holds from t = 2 to every t that was tried. It is weak, at
+t = 2 sqrt(n) by 40 (n = 64) and 636 (n = 1024): a factor of order n is lost. With the denominator that the derivation
 gives, (n^3/t^3) e^(t^2/2n), it is sharp, but no bound everywhere: above the mean before t = 1.2 sqrt(n), below it then,
 by 2.6 at most, and for complex W above it again from t = 29, 138 and 1504 on, near 1.8 n^(3/5). The joint limit
 n^(3/2) I(alpha) is within a factor of 2 up to t = 34, 185 and 2705 (complex), 23, 98 and 894 (real). All that is said

@@ -11,12 +11,12 @@ and E||h_t||^2 / n^(3/2) -> I(a) = sqrt(pi/2) (erfi + erf)(a/sqrt 2) - 2 sinh(a^
 For t far below sqrt(n), says a rebuttal, neither Glorot nor Rescaled Glorot explodes or vanishes: rescaling is free.
 
 Found. True, and slow. At fixed t the median of ||h_t||^2/(n t) is 1 to within a few percent; against t/sqrt(n) the
-curves approach I(a)/a. The median passes 2 at t*/sqrt(n) = 5.30, 4.29, 3.74, 3.47, 3.26, 3.16 for n = 64, 256, ...,
+curves approach I(a)/a. The median passes 2 at t*/sqrt(n) = 5.3, 4.2, 3.8, 3.5, 3.3, 3.2 for n = 64, 256, ...,
 65,536: from above to a*. The exact mean passes it at 2.54, 2.59, 2.65, 2.72, 2.79, 2.83: from below, as rare matrices
-carry it. The slope of log t* is not yet 1/2: 0.35 [0.31, 0.38] from n = 64 to 256, 0.48 [0.45, 0.50] from 16,384 to
+carry it. The slope of log t* is not yet 1/2: 0.33 [0.29, 0.37] from n = 64 to 256, 0.47 [0.45, 0.49] from 16,384 to
 65,536 (mean: 0.51 to 0.52), so that one line through all sizes would give too small a power. Short sequences: nothing
 explodes or vanishes, but Glorot and Rescaled differ from the third step on, in that a Glorot state is the larger one of
-two with probability 0.75 at t = 3.2, 2.8, 2.6 (n = 64, 256, 1024), and Rescaled states are smaller by 10% from t = 2.1,
+two with probability 0.75 at t = 3.1, 2.8, 2.6 (n = 64, 256, 1024), and Rescaled states are smaller by 10% from t = 2.1,
 2.9, 4.3. At t = sqrt(n), where Glorot is still stable, they have 0.54, 0.47, 0.43 of its norm, and an input sqrt(n)
 steps ago weighs 0.21, 0.16, 0.13 instead of 1.09, 1.07, 1.06: what rescaling costs has the scale sqrt(n) as well.
 """

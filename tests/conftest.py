@@ -1,7 +1,11 @@
 """Fixtures of several test files."""
 
+import sys
+
 import demos
 import pytest
+
+import rmt
 
 
 @pytest.fixture
@@ -20,3 +24,21 @@ def forks():
     made = campaigns.Forks()
     yield made
     made.close()
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Load an experiment, with some of its constants changed, and its figures laid out but not written."""
+
+    from presenting import EXPERIMENTS, check_figure
+
+    def module_of(name, **constants):
+        experiment = rmt.campaign.load(EXPERIMENTS / f"{name}.py")
+        module = sys.modules[experiment.present.__module__]
+        for constant, value in constants.items():
+            assert hasattr(module, constant)
+            monkeypatch.setattr(module, constant, value)
+        monkeypatch.setattr(module.plotting, "save_figure", lambda fig, stem: check_figure(fig))
+        return module
+
+    return module_of

@@ -61,7 +61,7 @@ class Cluster:
             process.wait()
 
 
-def wait_for(condition, *processes, seconds=60):
+def wait_for(condition, *processes, seconds=300):
     """Wait until `condition()` holds, while `processes` live."""
     end = time.monotonic() + seconds
     while not condition():

@@ -44,8 +44,8 @@ def bare(tmp_path):
 
 
 def dask(what, out, cluster, **options):
-    """Run on a cluster, for two minutes at most."""
-    return run(what, out, **{"max_seconds": 120, **options}, engine="dask", scheduler=cluster.address)
+    """Run on a cluster, for five minutes at most."""
+    return run(what, out, **{"max_seconds": 300, **options}, engine="dask", scheduler=cluster.address)
 
 
 def test_same_bytes_as_serial_from_a_file_that_workers_cannot_see(cluster, demo_file, tmp_path):
@@ -130,9 +130,10 @@ def test_errors_of_the_way_are_told_from_those_of_the_chunk(status, error, expec
         asyncio.run(engine._result(task()))
 
 
-def test_end_while_there_are_no_workers(bare, demo_file, tmp_path):
-    outcome = dask(demo_file, tmp_path / "out", bare, max_seconds=0.5)
-    assert outcome.interrupted == "out of time"
+def test_interrupt_while_there_are_no_workers(bare, demo_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("RMT_DASK_WAIT", "5")
+    watch = Watch(message=lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert dask(demo_file, tmp_path / "out", bare, progress=watch).interrupted == "interrupted"
 
 
 @pytest.mark.heavy

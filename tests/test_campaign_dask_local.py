@@ -93,7 +93,7 @@ def group(leader):
 def test_local_cluster(demo_file, tmp_path):
     run(demo_file, tmp_path / "serial")
     process = local(demo_file, "--out", tmp_path / "dask", tmp_path=tmp_path)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert "Traceback" not in stderr
     assert "distributed" not in stderr
@@ -116,8 +116,8 @@ def test_local_cluster_interrupted(demo_file, tmp_path, number):
         process.kill()
     else:
         os.killpg(process.pid, number)
-    _, stderr = process.communicate(timeout=60)
-    wait_for(lambda: not group(process), seconds=10)
+    _, stderr = process.communicate(timeout=300)
+    wait_for(lambda: not group(process), seconds=30)
     if number == signal.SIGINT:
         assert process.returncode == 75
         assert re.fullmatch(r"rmt: interrupted; \d+ samples are kept in .*; go on with: .*\n", stderr)

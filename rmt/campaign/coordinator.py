@@ -274,7 +274,9 @@ class Coordinator:
         """Join the files of a complete cell, with those that another runner may just have committed."""
         if part.computed:
             part.held = self.store.scan(part.entry, part.held)
-        while len(part.held.shards) > 1:
+        for _ in range(TRIES):  # labelled files are never joined, and may stay redundant
+            if len(part.held.shards) <= 1:
+                return
             part.held = self.store.scan(part.entry, part.shards.join(part.held))
             if not part.held.redundant:
                 return

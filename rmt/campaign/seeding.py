@@ -54,7 +54,7 @@ class Streams:
         if not self.first <= index < self.first + len(self.block):
             self.first = index
             self.block = self._states(np.arange(index, min(index + BLOCK, self.stop), dtype=np.uint32))
-        return Generator(PCG64DXSM(_Seed(self.block[index - self.first], self.root, (*self.key, index))))
+        return Generator(PCG64DXSM(_Seed(self.block[index - self.first], self.root, self.key, index)))
 
     def _states(self, index: np.ndarray) -> np.ndarray:
         """Return what PCG64DXSM asks of the SeedSequence of each index, (count, 4)."""
@@ -81,13 +81,14 @@ def _folded(value: np.ndarray) -> np.ndarray:
 class _Seed(ISpawnableSeedSequence):
     """The SeedSequence of one sample. What seeds PCG64DXSM is known; all else is asked of NumPy."""
 
-    def __init__(self, state: np.ndarray, root: int, key: tuple[int, ...]) -> None:
-        self._state, self._root, self._key = state, root, key
-        self._sequence: SeedSequence | None = None
+    _sequence: SeedSequence | None = None
+
+    def __init__(self, state: np.ndarray, root: int, key: tuple[int, ...], index: int) -> None:
+        self._state, self._root, self._key, self._index = state, root, key, index
 
     def _whole(self) -> SeedSequence:
         if self._sequence is None:
-            self._sequence = SeedSequence(self._root, spawn_key=self._key)
+            self._sequence = SeedSequence(self._root, spawn_key=(*self._key, self._index))
         return self._sequence
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
