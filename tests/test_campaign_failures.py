@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from campaigns import (
 from demos import contents, shards
 
 from rmt import campaign
+from rmt.checks import InputError
 from rmt.cli import main
 
 COUNT = 40
@@ -183,3 +185,35 @@ def test_not_a_number_is_a_sample_like_any_other(tmp_path):
 
 def infinities(ensemble, params, rng):
     return [np.nan, np.inf, -np.inf, 1.0, 1e308][rng.integers(5)]
+
+
+def worn(ensemble, params, rng):
+    params["list"].append(rng.standard_normal())
+    return float(len(params["list"]))
+
+
+def worn_array(ensemble, params, rng):
+    params["array"] += 1.0
+    return params["array"][0]
+
+
+@pytest.mark.parametrize("statistic", [worn, worn_array])
+def test_a_statistic_that_changes_its_parameters_is_refused(tmp_path, statistic):
+    """Its samples would depend on the order of work."""
+    made = campaign.Cell(statistic, None, {"list": [1], "array": np.zeros(2)})
+    with pytest.raises(InputError, match=r"worn.*changed its own parameters"):
+        serial(tmp_path / "out", experiment([made], 20))
+    assert shards(tmp_path / "out") == []
+
+
+def elsewhere(ensemble, params, rng):
+    os.chdir("/")
+    return rng.standard_normal()
+
+
+def test_a_statistic_that_changes_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = experiment([campaign.Cell(elsewhere, None)], 20, present=lambda *what: pd.DataFrame({"x": [1]}))
+    assert serial(Path("out"), made).samples == 20
+    assert len(shards(tmp_path / "out")) == 1
+    assert (tmp_path / "out" / "runs").is_dir()

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from campaigns import CELLS, data, die_at, experiment, oracle, run, serial
+from campaigns import CELLS, data, die_at, experiment, oracle, run, serial, watch_disk
 from demos import contents
 
 from rmt.campaign import sample
@@ -98,6 +98,50 @@ def test_killed_at_random_moments(forks, tmp_path):
 @pytest.mark.heavy
 def test_killed_at_200_random_moments(forks, tmp_path):
     assert killed_at_random(forks, tmp_path, 200, seed=1) > 3
+
+
+# loss of power
+
+
+def test_what_is_committed_survives_a_loss_of_power(tmp_path, monkeypatch):
+    """A file is flushed before it gets its name, its name before anything counts on it, and every folder likewise."""
+    events = []
+
+    def act(name, call, path):
+        if name == "fsync":
+            path = os.readlink(f"/proc/self/fd/{path}")
+        result = call()
+        if str(tmp_path) in path:
+            events.append((name, path))
+        return result
+
+    def note(name, real):
+        def noted(source, target, *arguments, **options):
+            real(source, target, *arguments, **options)
+            if str(tmp_path) in str(target):
+                events.append(("named", f"{source} {target}"))
+
+        monkeypatch.setattr(os, name, noted)
+
+    out = tmp_path / "below" / "out"
+    watch_disk(act, lambda *what: monkeypatch.setattr(*what, raising=False))
+    for name in ("replace", "link"):
+        note(name, getattr(os, name))
+    serial(out, experiment(CELLS[2:], 5))
+    named = [(number, *path.split(" ")) for number, (name, path) in enumerate(events) if name == "named"]
+    folders = [(number, path) for number, (name, path) in enumerate(events) if name == "mkdir" and "runs" not in path]
+    assert len(folders) == 4  # below, out, shards, and that of the cell
+    assert len(named) == 6  # a manifest, four files of samples, and what they are joined to
+    for number, source, target in named:
+        last = max(at for at, event in enumerate(events[:number]) if event == ("write", source))
+        assert ("fsync", source) in events[last:number]
+        rest = events[number + 1 :]
+        flushed = rest.index(("fsync", os.path.dirname(target)))
+        assert {name for name, _ in rest[:flushed]} <= {"replace", "link", "unlink"}
+        assert all(".partial-" in path for name, path in rest[:flushed] if name == "unlink")
+    for number, path in folders:
+        first = next(at for at, (name, inside) in enumerate(events) if name == "named" and path in inside)
+        assert ("fsync", os.path.dirname(path)) in events[number:first]
 
 
 # two runners

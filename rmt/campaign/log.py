@@ -26,7 +26,7 @@ class Log:
         host = re.sub(r"[^A-Za-z0-9._-]+", "_", platform.node()) or "localhost"
         number = 1 + max(map(run_number, store.runs()), default=0)  # the clock may be wrong, or set back
         self.run = f"{number:04d}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.path = store.directory / "runs" / f"{self.run}.jsonl"
+        self.path = store.place / "runs" / f"{self.run}.jsonl"
 
     def begin(self, engine: Engine) -> None:
         """Say what was asked for, by whom and where."""

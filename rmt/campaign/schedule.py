@@ -150,4 +150,6 @@ def next_part(parts: list[Part]) -> Part | None:
     Cells of which a sample failed come last, so that the others are complete, whatever becomes of them.
     """
     ready = [part for part in parts if part.queue and not (part.flying and (part.each is None or part.shape is None))]
-    return min(ready, key=lambda part: (bool(part.failed), part.each is not None, part.remaining), default=None)
+    return min(
+        ready, key=lambda part: (bool(part.failed), part.each is not None, part.left * (part.each or 0.0)), default=None
+    )

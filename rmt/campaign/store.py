@@ -47,6 +47,7 @@ class Store:
 
     def __init__(self, directory: str | os.PathLike) -> None:
         self.directory = Path(directory)
+        self.place = self.directory.absolute()  # even where a statistic goes elsewhere
         if not (self.directory / MANIFEST).is_file():
             raise checks.InputError(f"{self.directory} is no run: it has no {MANIFEST}")
         self.manifest = read_manifest(self.directory / MANIFEST)
@@ -63,8 +64,11 @@ class Store:
         try:
             if not manifest.exists():
                 _refuse_strangers(directory)
+                place = directory.absolute()
+                made = [path for path in (place, *place.parents) if not path.exists()]
                 directory.mkdir(parents=True, exist_ok=True)
-                flush_folder(directory.absolute().parent)
+                for path in made:
+                    flush_folder(path.parent)
                 commit(manifest, _manifest_text(plan).encode(), exclusive=True)
             store = cls(directory)
             store._compare(plan)
@@ -82,7 +86,7 @@ class Store:
 
     def shards(self, entry: Entry) -> Shards:
         """Return the samples of a cell."""
-        return Shards(self.directory / "shards" / entry.folder, entry.sha256, self.seed)
+        return Shards(self.place / "shards" / entry.folder, entry.sha256, self.seed)
 
     def scan(self, entry: Entry, known: Held | None = None) -> Held:
         """Verify the files of a cell, but those of `known`; two that disagree are an error that names their runs."""
@@ -99,7 +103,7 @@ class Store:
         pieces = []
         for run, lines in self.runs().items():
             for line in lines:
-                other = parse(self.directory / "shards" / str(line.get("shard")))
+                other = parse(self.place / "shards" / str(line.get("shard")))
                 if other is None or other.path.parent.name != path.parent.name:
                     continue
                 if other.path.name == path.name:
@@ -110,7 +114,7 @@ class Store:
 
     def set_aside(self, path: Path) -> Path | None:
         """Move a damaged file to where it does no harm, and return that place; None where another runner was first."""
-        folder = self.directory / "damaged"
+        folder = self.place / "damaged"
         folder.mkdir(exist_ok=True)
         place = folder / f"{path.parent.name[-16:]}-{path.name[-160:]}"
         if place.exists():
@@ -124,9 +128,9 @@ class Store:
 
     def tidy(self) -> None:
         """Remove what killed runs left half written; for a run that is complete."""
-        shards = self.directory / "shards"
-        folders = [self.directory, *(path for path in shards.glob("*") if path.is_dir())]
-        folders += [path for path in (self.directory / "failures").glob("*") if path.is_dir()]
+        shards = self.place / "shards"
+        folders = [self.place, *(path for path in shards.glob("*") if path.is_dir())]
+        folders += [path for path in (self.place / "failures").glob("*") if path.is_dir()]
         for path in partials(folders):
             path.unlink(missing_ok=True)
 
@@ -143,7 +147,7 @@ class Store:
     # failures
 
     def _failure(self, entry: Entry, index: int) -> Path:
-        return self.directory / "failures" / entry.folder / f"{index}.json"
+        return self.place / "failures" / entry.folder / f"{index}.json"
 
     def record_failure(self, entry: Entry, index: int, error: str, trace: str, tries: int) -> Path:
         """Record that a sample failed; the cell stays incomplete until it succeeds."""
@@ -156,7 +160,7 @@ class Store:
 
     def failures(self, entry: Entry) -> list[int]:
         """Return the indices of the samples whose failure is recorded."""
-        folder = self.directory / "failures" / entry.folder
+        folder = self.place / "failures" / entry.folder
         return sorted(int(path.stem) for path in folder.glob("*.json") if path.stem.isdecimal())
 
     def forget_failures(self, entry: Entry, held: Held) -> None:
@@ -170,7 +174,7 @@ class Store:
     def runs(self) -> dict[str, list[dict[str, Any]]]:
         """Return the lines that each call logged, in the order of the calls; a torn last line is left out."""
         found = {}
-        paths = (self.directory / "runs").glob("*.jsonl")
+        paths = (self.place / "runs").glob("*.jsonl")
         for path in sorted(paths, key=lambda path: (run_number(path.stem), path.stem)):
             lines = []
             for text in path.read_text(errors="replace").splitlines():

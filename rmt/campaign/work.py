@@ -96,14 +96,18 @@ def _cell(job: Job) -> Cell:
 def _load(job: Job) -> Cell:
     if job.program is not None:
         job.program.execute()
-    there = pickle.loads(job.cell)
-    cell = Cell(there.statistic, there.ensemble, there.params, there.version)
+    cell = _same(pickle.loads(job.cell))
     if cell.key != job.key:
         raise checks.InputError(
             f"the worker {worker_name()} has another source or version of what defines {cell.label}: "
             f"{cell.key} there, {job.key} asked"
         )
     return cell
+
+
+def _same(cell: Cell) -> Cell:
+    """Return a cell as it describes itself here and now."""
+    return Cell(cell.statistic, cell.ensemble, cell.params, cell.version)
 
 
 def worker_name() -> str:
@@ -138,6 +142,8 @@ def compute(chunk: Chunk) -> Result:
         result.seconds, result.each = end - begin, (end - warm) / max(chunk.stop - chunk.start - 1, 1)
     if values is not None:
         result.pieces.append((first, values))
+    if _same(cell).key != chunk.job.key:
+        raise checks.InputError(f"{cell.label} changed its own parameters: the statistic must work on copies of them")
     return result
 
 
