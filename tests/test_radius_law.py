@@ -247,6 +247,20 @@ def test_edges_and_shapes():
 
 
 @pytest.mark.parametrize("field", ["real", "complex"])
+def test_quantiles_end_where_the_law_is_known(field):
+    law = rmt.SpectralRadiusLaw(64, field)
+    assert law.logcdf(law.ppf(1e-100)) == pytest.approx(math.log(1e-100), rel=1e-6)
+    assert law.logsf(law.isf(1e-300)) == pytest.approx(math.log(1e-300), rel=1e-6)
+    with pytest.raises(rmt.checks.InputError, match=r"q must be 0 or at least 1e-100,.* got 9e-101"):
+        law.ppf([0.5, 0.0, np.nan, 9e-101, 1e-200])
+    with pytest.raises(rmt.checks.InputError, match=r"q must be 0 or at least 1e-300,.* got 9e-301"):
+        law.isf(9e-301)
+    with pytest.raises(rmt.checks.InputError, match="alpha must be at least 1e-300 for each of 4 layers, got 2e-300"):
+        rmt.rescaled_gain(64, field, alpha=2e-300, layers=4)
+    assert rmt.rescaled_gain(64, field, alpha=8e-300, layers=4) < rmt.rescaled_gain(64, field, alpha=1e-299)
+
+
+@pytest.mark.parametrize("field", ["real", "complex"])
 def test_draws_follow_the_law(field):
     law = rmt.SpectralRadiusLaw(100, field)
     sample = law.rvs(20_000, rng=1)

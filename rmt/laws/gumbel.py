@@ -161,8 +161,9 @@ def rescaled_gain(
         The law of the radius rho to start from: the exact one at this n; its Gumbel limit; or the formula of the paper,
         which is the Gumbel limit of the complex field, for both fields. The last two need n >= 164.
     alpha : float, optional
-        Accepted probability, in (0, 1), that any of `layers` independent matrices has a radius above one. If given, the
-        gain is 1 / ppf((1 - alpha)**(1/layers)) and `n_std` is ignored; if None it is 1 / (E[rho] + n_std std[rho]).
+        Accepted probability, in (0, 1), that any of `layers` independent matrices has a radius above one; with
+        rule="exact" at least 1e-300 for each. If given, the gain is 1 / ppf((1 - alpha)**(1/layers)) and `n_std` is
+        ignored; if None it is 1 / (E[rho] + n_std std[rho]).
     layers : int
         Number of independent matrices that share `alpha`; needs `alpha`.
     n_std : float
@@ -215,7 +216,11 @@ def rescaled_gain(
         if alpha is None:
             radius = law.mean() + n_std * law.std()
         else:
-            radius = law.isf(-math.expm1(math.log1p(-alpha) / layers))
+            risk = -math.expm1(math.log1p(-alpha) / layers)
+            least = law.known_down_to[1]
+            if risk < least:
+                raise checks.InputError(f"alpha must be at least {least:g} for each of {layers} layers, got {alpha}")
+            radius = law.isf(risk)
     if radius <= 0:
         raise checks.InputError(f"n_std must leave E[rho] + n_std std[rho] > 0, got {n_std}")
     return float(f"{1 / radius:.12g}")

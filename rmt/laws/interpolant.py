@@ -126,7 +126,7 @@ def _short_panels(evaluate: Callable[[np.ndarray], np.ndarray], low: float, high
 
 
 def find_level(function: Callable[[float], float], level: float, start: float, step: float) -> float:
-    """Return a point where the decreasing `function` is `level`, or farther from 0 by up to 3%.
+    """Return a point where the decreasing `function` is `level`, or farther from 0 by up to 2%.
 
     From `start` by growing steps, then by bisection.
     """
@@ -140,6 +140,6 @@ def find_level(function: Callable[[float], float], level: float, start: float, s
     while True:
         middle = (low + high) / 2
         ratio = function(middle) / level
-        if 1 <= ratio < 1.03 or math.isclose(low, high, rel_tol=1e-14):
+        if 1 <= ratio < 1.02 or math.isclose(low, high, rel_tol=1e-14):
             return middle
         low, high = (middle, high) if (ratio < 1) == (level < 0) else (low, middle)

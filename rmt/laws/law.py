@@ -7,7 +7,7 @@ a Gumbel law, and both tails of F keep their relative accuracy in it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ def _as_given(result: np.ndarray) -> Any:
 
 class Law(ABC):
     """A continuous law on the real line, given by g(r) = log(-log F(r))."""
+
+    # The smallest F and 1 - F at which the law is known; 0 itself is the end of the support.
+    known_down_to: ClassVar[tuple[float, float]] = (0.0, 0.0)
 
     @abstractmethod
     def _g(self, r: np.ndarray) -> np.ndarray:
@@ -97,16 +100,27 @@ class Law(ABC):
         return _as_given(density)
 
     def ppf(self, q: Any) -> Any:
-        """Return the r at which F(r) = `q`; NaN outside of [0, 1]."""
-        q = _points("q", q)
+        """Return the r at which F(r) = `q`; NaN outside of [0, 1]; InputError below what the law is known to."""
+        q = self._probability(q, self.known_down_to[0])
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._quantile(np.log(-np.log(q)))
 
     def isf(self, q: Any) -> Any:
-        """Return the r at which 1 - F(r) = `q`; NaN outside of [0, 1]. 1 - q is never formed: q may be 1e-300."""
-        q = _points("q", q)
+        """Return the r at which 1 - F(r) = `q`, as `ppf` does. 1 - q is never formed: q may be 1e-300."""
+        q = self._probability(q, self.known_down_to[1])
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._quantile(np.log(-np.log1p(-q)))
+
+    @staticmethod
+    def _probability(q: Any, least: float) -> np.ndarray:
+        q = _points("q", q)
+        unknown = (q > 0) & (q < least)
+        if unknown.any():
+            first = float(q[unknown].flat[0])
+            raise checks.InputError(
+                f"q must be 0 or at least {least:g}, where knowledge of the law ends, got {first!r}"
+            )
+        return q
 
     def _quantile(self, g: np.ndarray) -> Any:
         low, high = self.support()

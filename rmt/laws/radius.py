@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from rmt.parallel import one_blas_thread
 LARGEST_N = {"real": 65_536, "complex": 10**12}
 
 # The levels of g = log(-log F) between which a law is tabulated: F = 1e-100, 1e-30; 1 - F = 1e-17, 1e-300.
-_FLOOR, _LOW, _HIGH, _CEILING = math.log(230.3), math.log(69.1), -39.2, -680.0
+_FLOOR, _LOW, _HIGH, _CEILING = math.log(230.3), math.log(69.1), -39.2, -691.0
 
 # Up to this n the law is tabulated against log r, because log F(r) is like n^2 log r near r = 0; above, against
 # r - sqrt(n), which has digits to spare where n is large.
@@ -146,7 +147,7 @@ class SpectralRadiusLaw(Law):
     n = 65,536). Accuracy: `cdf` to 1e-12 absolute (n <= 4096); `sf`, `logsf`, `isf` to 1e-10 relative down to
     probability 1e-100; `logcdf` to 1e-8 relative down to F = 1e-30. The lower tail reaches down to F = 1e-100 and the
     upper one to 1 - F = 1e-300, with an accuracy that falls off beyond the limits just named; a probability below that
-    is returned as 0, its log as -inf.
+    is returned as 0, its log as -inf, and `ppf` and `isf` refuse one.
     At n = 1e12 the spacing of doubles near r = 1 alone moves F by 1e-9; quantiles and moments are not affected.
 
     References
@@ -168,6 +169,8 @@ class SpectralRadiusLaw(Law):
     n: int
     field: str = "real"
     scale: float = 1.0
+
+    known_down_to: ClassVar[tuple[float, float]] = (1e-100, 1e-300)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "field", checks.field(self.field))
