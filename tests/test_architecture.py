@@ -25,6 +25,7 @@ FLOORS = {
     "campaign": 5,
     "initializers": 5,
     "report": 6,
+    "training": 6,
     "cli": 7,
     "__main__": 8,
 }

@@ -1,0 +1,1 @@
+"""Training of linear recurrent models: tasks, models, and the training loop."""
