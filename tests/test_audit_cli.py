@@ -44,6 +44,7 @@ def test_stable_is_status_0(capsys, tmp_path):
     status, out, err = run(capsys, tmp_path / "W.npy", "--steps", "1e6")
     assert (status, err) == (0, "")
     assert "Stable: nothing that counts passes the limit within 1,000,000 steps." in out
+    assert "tanh" not in out
 
 
 def test_unstable_is_status_1_and_says_what_to_do(capsys, bad, tmp_path):
@@ -55,6 +56,7 @@ def test_unstable_is_status_1_and_says_what_to_do(capsys, bad, tmp_path):
     assert f"at step {table.step_limit[0]:,} and overflows float32 at step {table.step_overflow[0]:,};" in last
     assert last.endswith(f"multiply a.weight_hh_l0 by {table.gain[0]:g}.")
     assert "2 recurrent matrices; 2 arrays skipped" in out
+    assert "A tanh keeps the state itself within 1" in out  # so that nobody waits for his tanh network to overflow
     assert "1 of them square and of an unknown name (--all audits them)" in out
     gain = float(re.search(r"by ([\d.]+)\.$", last)[1])
     np.savez(bad, W_hh=gain * UNSTABLE)

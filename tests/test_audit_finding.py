@@ -171,6 +171,14 @@ def test_reasons(name, shape, words):
 def test_nothing_recurrent_is_an_error_that_says_what_is_there():
     with pytest.raises(InputError, match=r"a \(3, 2\) \(not square\), b \(5,\) \(a vector\); --only NAME"):
         find(named({"a": array(3, 2), "b": array(5)}))
+    with pytest.raises(InputError, match=r"a \(3, 2\) \(not square\)$"):  # which --only would not help
+        find(named({"a": array(3, 2)}))
+
+
+def test_a_path_is_told_which_command_reads_files():
+    for path in ("model.pt", Path("model.pt")):
+        with pytest.raises(InputError, match=r"without an array; a file is read by `rmt audit FILE`$"):
+            rmt.audit_weights(path)
 
 
 def test_diagonal_recurrences():

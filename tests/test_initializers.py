@@ -235,6 +235,7 @@ BAD = [
         r"if these are 4 stacked gates, gates=4 draws each of them$",
     ),
     (lambda: glorot((2, 4, 12)), r"got shape \(2, 4, 12\); .* gates=3 draws"),
+    (lambda: glorot((20, 4)), r"got shape \(20, 4\)$"),
     (lambda: glorot((4,)), r"got shape \(4,\)$"),
     (lambda: glorot(()), r"got shape \(\)$"),
     (lambda: glorot((4, 4), gates=4), r"\(\.\.\., 4 n, n\) or .* got shape \(4, 4\)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -104,9 +105,19 @@ def named(weights: Any) -> dict[str, Weight]:
     if not found:
         raise checks.InputError(
             "weights must be a torch module, a keras model, a tree of arrays or an array, "
-            f"got {type(weights).__name__} without an array"
+            f"got {type(weights).__name__} without an array{_hint(weights)}"
         )
     return found
+
+
+def _hint(weights: Any) -> str:
+    """Say what may have been meant by something that holds no array."""
+    if isinstance(weights, (str, os.PathLike)):
+        return "; a file is read by `rmt audit FILE`"
+    linen = sys.modules.get("flax.linen")
+    if linen is not None and isinstance(weights, linen.Module):
+        return "; a module of flax.linen holds none: give the tree that its init returned"
+    return ""
 
 
 def _tree(weights: Any) -> Any:

@@ -120,7 +120,9 @@ def find(
         looked_at = [array for array in skipped if array.name in asked]
         shown = ", ".join(f"{array.name} {array.shape} ({array.reason})" for array in looked_at[:3])
         rest = f" and {len(looked_at) - 3} more" if len(looked_at) > 3 else ""
-        raise checks.InputError(f"no recurrent matrix was found among {shown}{rest}; --only NAME chooses one")
+        eligible = any(_may_be_asked_for(asked[array.name]) for array in looked_at)
+        hint = "; --only NAME (only= in Python) chooses one" if eligible else ""
+        raise checks.InputError(f"no recurrent matrix was found among {shown}{rest}{hint}")
     place = {name: i for i, name in enumerate(weights)}
     return sorted(found, key=lambda recurrence: place[recurrence.array]), skipped
 
@@ -227,6 +229,10 @@ def _item(weight: Weight, i: int) -> np.ndarray:
 def _is_square(weight: Weight) -> bool:
     shape = weight.shape
     return weight.numeric and len(shape) in (2, 3) and shape[-1] == shape[-2] and math.prod(shape) > 0
+
+
+def _may_be_asked_for(weight: Weight) -> bool:
+    return _is_square(weight) or (weight.numeric and len(weight.shape) == 1 and weight.shape[0] > 0)
 
 
 def _why_not(weight: Weight) -> str:

@@ -20,6 +20,10 @@ LEGEND = (
     "num.: of the numerical range; ||W^k|| <= 2 (num. radius)^k for every k. non-normality: 0 for a normal matrix,",
     "about 0.71 for a Glorot matrix, 1 for a nilpotent one. The radii are proven: no eigenvalue lies further out.",
 )
+TANH = (
+    "These steps are those of the linear recurrence. A tanh keeps the state itself within 1; behind one, it is small",
+    "differences and gradients that grow like this, as long as the state is near 0. The advice is the same.",
+)
 SENTENCES = 8  # of unstable matrices that are named one by one
 
 
@@ -140,6 +144,7 @@ def _as_text(found: Audit, file: str, written: list[Path]) -> str:
             for row in rows
         ],
     )
+    lines += ["", *TANH] if found.unstable else []
     lines += ["", *_sentences(found)]
     if written:
         lines += ["", "written by this call:", *(f"  {path}" for path in written)]

@@ -9,6 +9,8 @@ from typing import Any
 
 from rmt import checks
 
+MOST_GATES = 4  # of a cell that the libraries have: the LSTM
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -81,6 +83,6 @@ def _sizes(name: str, shape: Sequence[int]) -> tuple[int, ...]:
 
 def _hint(rows: int, columns: int) -> str:
     small, large = min(rows, columns), max(rows, columns)
-    if small == 0 or large % small:
+    if small == 0 or large % small or large // small > MOST_GATES:  # input weights, rather
         return ""
     return f"; if these are {large // small} stacked gates, gates={large // small} draws each of them"
