@@ -229,3 +229,9 @@ def content_hash(*splits: Split) -> str:
             total.update(f"{little.dtype.str}{little.shape};".encode())
             total.update(little.data)
     return total.hexdigest()
+
+
+def sizes(size: Any, others: int = 2000) -> tuple[int, int, int]:
+    """Return how many sequences train, validation and test have: `size`, and at most `others` and `size` for both."""
+    size = checks.integer("size", size)
+    return size, min(size, others), min(size, others)
