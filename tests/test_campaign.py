@@ -120,7 +120,17 @@ def test_a_changed_statistic_is_refused_with_its_line(demo_file, tmp_path):
     assert 'source of experiment_demo.normals, line 3: `return rng.standard_normal(params["k"])` there' in str(
         error.value
     )
-    assert '`return rng.uniform(size=params["k"])` asked' in str(error.value)
+    assert '`return rng.uniform(size=params["k"])` asked); choose another --out' in str(error.value)
+    assert str(error.value).endswith("choose another --out")  # and nothing of removing what has samples
+
+
+def test_a_store_without_a_sample_may_be_removed_for_another_run(demo_file, tmp_path):
+    broken = FILE.replace('rng.standard_normal(params["k"])', "None").replace("return made + [", "return made or [")
+    demo_file.write_text(broken)
+    assert run(demo_file, tmp_path / "out", quick=True).failures
+    demo_file.write_text(demo_file.read_text().replace("return None", "return 1.0"))
+    with pytest.raises(InputError, match=r"; choose another --out, or remove it: no sample is in it yet$"):
+        run(demo_file, tmp_path / "out", quick=True)
 
 
 def test_directories_that_are_no_run_are_refused(demo_file, tmp_path):

@@ -88,6 +88,16 @@ def test_bad_cells(arguments):
         campaign.Cell(*arguments)
 
 
+def takes_no_params(ensemble, rng):
+    return 0.0
+
+
+def test_a_statistic_of_the_wrong_arguments_is_refused_before_any_sample():
+    words = r"^statistic takes_no_params must take \(ensemble, params, rng\): too many positional arguments$"
+    with pytest.raises(InputError, match=words):
+        campaign.Cell(takes_no_params, rmt.Ginibre(3))
+
+
 def test_samples_of_a_cell_follow_their_law_and_differ():
     cell = campaign.Cell(normals, None)
     drawn = np.array([campaign.sample(cell, 0, index) for index in range(2000)])
@@ -140,9 +150,9 @@ def test_bad_experiments(replaced):
     ("replaced", "message"),
     [
         ({"cells": lambda options: 1 / 0}, r"test_campaign_plan\.py:\d+: cells\(\) raised ZeroDivisionError"),
-        ({"cells": lambda options: []}, "list of Cell"),
-        ({"cells": lambda options: ["eigenvalues"]}, "list of Cell"),
-        ({"cells": lambda options: None}, "list of Cell"),
+        ({"cells": lambda options: []}, "list of Cell that is not empty, got list$"),
+        ({"cells": lambda options: ["eigenvalues"]}, "list of Cell that is not empty, got list with str in it$"),
+        ({"cells": lambda options: None}, "list of Cell that is not empty, got NoneType$"),
         ({"cells": lambda options: [campaign.Cell(normals, None)] * 2}, "same cell twice"),
         ({"samples": lambda cell, quick: 0}, r"samples\(\)"),
         ({"samples": lambda cell, quick: 2.5}, r"samples\(\)"),

@@ -75,7 +75,9 @@ def test_help_of_an_experiment_shows_its_options(capsys, demo_file):
         ("radius --n 4 --scale inf", "scale must be"),
         ("radius --n 4 --scale nan", "scale must be"),
         ("radius --n 4 --bogus", "--bogus"),
-        ("radius --n 4 --sca 1", "--sca"),
+        ("radius --n 4 --sca 1", "unrecognized arguments: --sca 1; did you mean --scale? (see `rmt radius --help`)"),
+        ("radius --n 4 --scal=1", "unrecognized arguments: --scal=1; did you mean --scale?"),
+        ("radius --n 4 5", "unrecognized arguments: 5 (see `rmt radius --help`)"),
         ("gain --n 2.5", "must be an integer"),
         ("gain --n 4 --alpha 0", "alpha must be"),
         ("gain --n 4 --alpha 1.5", "alpha must be"),
@@ -88,6 +90,7 @@ def test_help_of_an_experiment_shows_its_options(capsys, demo_file):
         ("rn", "'rn' is no command"),
         ("run", "FILE is missing"),
         ("run nothing.py --out x", "nothing.py cannot be read"),
+        ("run --entry uniform nothing.py --out x", "uniform cannot be read: it is not there; FILE comes before"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(capsys, arguments, words):
@@ -115,7 +118,8 @@ def test_bad_input_is_one_line_and_status_2(capsys, arguments, words):
         (["--out", "OUT", "--engine", "serial", "--workers", "2"], "workers must be 1"),
         (["--out", "OUT", "--engine", "serial", "--scheduler", "x"], "scheduler 'x' is of use"),
         (["--out", "OUT", "--workers", "0"], "workers must be"),
-        (["--out", "OUT", "--bogus"], "--bogus"),
+        (["--out", "OUT", "--bogus"], "--bogus (see `rmt run "),  # FILE has options of its own
+        (["--out", "OUT", "--sise", "3"], "did you mean --size? (see `rmt run "),
         (["--out", "FILE"], "not a directory"),
     ],
 )

@@ -212,10 +212,10 @@ def test_export_says_what_is_missing(capsys, tmp_path):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_what_is_no_run_is_one_line_and_status_2(capsys, tmp_path, command):
-    for place in (tmp_path, tmp_path / "nowhere"):
+    for place, why in ((tmp_path, "it has no manifest.json"), (tmp_path / "nowhere", "no directory is there")):
         status, out, err = run(capsys, command[0], place, *command[1:])
         assert (status, out) == (2, "")
-        assert err == f"rmt: {place} is no run: it has no manifest.json\n"
+        assert err == f"rmt: {place} is no run: {why}\n"
     (tmp_path / "manifest.json").write_text("{}")
     assert run(capsys, command[0], tmp_path, *command[1:])[0] == 2
 

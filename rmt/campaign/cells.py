@@ -73,6 +73,7 @@ class Cell:
         version = checks.integer("version", self.version)
         if callable(self.statistic):
             statistic: Any = describe_function(self.statistic)
+            self._check_signature(self.statistic)
         else:
             statistic = checks.choice("statistic", self.statistic, tuple(STATISTICS))
             try:
@@ -87,6 +88,16 @@ class Cell:
             "version": version,
         }
         object.__setattr__(self, "key", canonical(description))
+
+    def _check_signature(self, statistic: Callable) -> None:
+        """Refuse a function that every sample would fail in, before the first one."""
+        try:
+            inspect.signature(statistic).bind(self.ensemble, self.params, None)
+        except TypeError as error:
+            name = getattr(statistic, "__qualname__", statistic)
+            raise checks.InputError(f"statistic {name} must take (ensemble, params, rng): {error}") from None
+        except ValueError:  # of a function that does not tell its arguments
+            pass
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cell) and self.key == other.key

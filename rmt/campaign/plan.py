@@ -162,7 +162,9 @@ def make_plan(
         chosen[name] = _option(name, experiment.options[name], value)
     cells = call_user("cells", experiment.cells, dict(chosen))
     if not isinstance(cells, (list, tuple)) or not cells or not all(isinstance(cell, Cell) for cell in cells):
-        raise checks.InputError("cells() must return a list of Cell that is not empty")
+        kinds = [type(cell).__name__ for cell in cells] if isinstance(cells, (list, tuple)) else []
+        got = type(cells).__name__ + next((f" with {kind} in it" for kind in kinds if kind != "Cell"), "")
+        raise checks.InputError(f"cells() must return a list of Cell that is not empty, got {got}")
     counts: dict[Cell, int] = {}
     for cell in cells:
         if cell in counts:

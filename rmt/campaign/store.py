@@ -49,7 +49,8 @@ class Store:
         self.directory = Path(directory)
         self.place = self.directory.absolute()  # even where a statistic goes elsewhere
         if not (self.directory / MANIFEST).is_file():
-            raise checks.InputError(f"{self.directory} is no run: it has no {MANIFEST}")
+            why = f"it has no {MANIFEST}" if self.directory.is_dir() else "no directory is there"
+            raise checks.InputError(f"{self.directory} is no run: {why}")
         self.manifest = read_manifest(self.directory / MANIFEST)
         self.configuration: dict[str, Any] = self.manifest["configuration"]
         self.seed: int = self.configuration["seed"]
@@ -82,7 +83,9 @@ class Store:
         if found:
             rest = len(found) - DIFFERENCES
             shown = found if rest <= 0 else [*found[:DIFFERENCES], f"and {rest} more"]
-            raise checks.InputError(f"{self.directory} holds another run ({'; '.join(shown)}); choose another --out")
+            empty = not any((self.place / "shards").glob("*/*.npy"))
+            advice = "choose another --out" + (", or remove it: no sample is in it yet" if empty else "")
+            raise checks.InputError(f"{self.directory} holds another run ({'; '.join(shown)}); {advice}")
 
     def shards(self, entry: Entry) -> Shards:
         """Return the samples of a cell."""

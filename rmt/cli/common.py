@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import sys
 from contextlib import suppress
@@ -26,7 +27,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found, for one line at the entry."""
-        raise checks.InputError(f"{message} (see `{self.prog} --help`)")
+        raise checks.InputError(f"{message}{self._meant(message)} (see `{self.prog} --help`)")
+
+    def _meant(self, message: str) -> str:
+        """Return the options that are spelt almost like those that are unknown."""
+        if not message.startswith("unrecognized arguments: "):
+            return ""
+        found = [
+            match
+            for word in message.split()
+            if word.startswith("--")
+            for match in difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1, 0.75)
+        ]
+        return f"; did you mean {' '.join(found)}?" if found else ""
 
 
 def complain(line: str, status: int) -> int:

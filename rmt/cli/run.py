@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import os
+import shlex
+from typing import TYPE_CHECKING
 
+from rmt import checks
 from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, STATUSES, Parser, complain, number, say
+
+if TYPE_CHECKING:
+    from rmt.campaign import Experiment
 
 ENGINES = ("processes", "serial", "dask")
 SETTINGS = (
@@ -27,13 +33,15 @@ def run(arguments: list[str], resume: str) -> int:
 
     parser = _run_parser()
     asks_for_help = any(argument in ("-h", "--help") for argument in arguments)
-    first = _run_parser(add_help=False).parse_known_args([a for a in arguments if a not in ("-h", "--help")])[0]
+    plain = [argument for argument in arguments if argument not in ("-h", "--help")]
+    first, unknown = _run_parser(add_help=False).parse_known_args(plain)
     if first.file is None:
         if asks_for_help:
             parser.parse_args(["--help"])
         parser.error("FILE is missing")
-    experiment = campaign.load(first.file)
+    experiment = _load(first.file, unknown)
     _add_options(parser, experiment)
+    parser.prog = f"rmt run {shlex.quote(first.file)}"
     given = vars(parser.parse_args(arguments))
     if given["out"] is None:
         parser.error("--out DIR is missing")
@@ -60,6 +68,17 @@ def run(arguments: list[str], resume: str) -> int:
     lines += [f"results are in {given['out']} ({outcome.samples:,} samples in shards/); written by this call:"]
     say("\n".join(lines + [f"  {path}" for path in outcome.written]))
     return DONE
+
+
+def _load(file: str, unknown: list[str]) -> Experiment:
+    """Load an experiment file; of an option of its own before FILE, the value was taken for FILE."""
+    from rmt import campaign
+
+    if unknown and not os.path.exists(file):
+        raise checks.InputError(
+            f"experiment file {file} cannot be read: it is not there; FILE comes before the options of the experiment"
+        )
+    return campaign.load(file)
 
 
 def _run_parser(*, add_help: bool = True) -> Parser:
@@ -91,7 +110,7 @@ def _run_parser(*, add_help: bool = True) -> Parser:
     return parser
 
 
-def _add_options(parser: Parser, experiment: Any) -> None:
+def _add_options(parser: Parser, experiment: Experiment) -> None:
     group = parser.add_argument_group(f"options of {experiment.name}")
     for name, default in experiment.options.items():
         flag = "--" + name.replace("_", "-")
