@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 
 import rmt
+from rmt.checks import InputError
 
 H = 16
 KEY = jax.random.key(0)
@@ -91,3 +92,17 @@ def test_types():
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.complex64):
         table = rmt.audit_weights({"W_hh": W.astype(dtype), "key": jax.random.key(0)})
         assert table.radius[0] == 0.5
+
+
+def test_advice_as_the_page_gives_it_and_a_module_without_parameters():
+    cell = nn.SimpleCell(128, recurrent_kernel_init=jax.nn.initializers.glorot_normal())
+    zero = cell.initialize_carry(KEY, (3,))
+    params = cell.init(KEY, zero, jnp.zeros(3))
+    (gain,) = rmt.audit_weights(params, steps=2000).gain
+    assert gain < 1
+    params["params"]["h"]["kernel"] *= gain
+    assert not rmt.audit_weights(params, steps=2000).unstable.any()
+    plain = nn.SimpleCell(128)
+    assert rmt.audit_weights(plain.init(KEY, zero, jnp.zeros(3))).radius[0] == pytest.approx(1, abs=1e-5)
+    with pytest.raises(InputError, match=r"SimpleCell without an array; a module of flax\.linen holds none: give the"):
+        rmt.audit_weights(plain)

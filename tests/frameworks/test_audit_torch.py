@@ -185,3 +185,13 @@ def test_broken_files(tmp_path, old):
         data[rng.integers(len(data))] ^= int(rng.integers(1, 256))
         refused += outcome(data) is None
     assert refused > 50
+
+
+def test_what_torch_draws_by_default_and_as_glorot():
+    torch.manual_seed(0)
+    rnn, lstm = torch.nn.RNN(16, 128), torch.nn.LSTM(16, 128)
+    assert rmt.audit_weights(rnn).scale[0] == pytest.approx(3**-0.5, rel=0.02)
+    torch.nn.init.xavier_normal_(rnn.weight_hh_l0)
+    assert rmt.audit_weights(rnn).scale[0] == pytest.approx(1, rel=0.03)
+    torch.nn.init.xavier_normal_(lstm.weight_hh_l0)
+    assert rmt.audit_weights(lstm).scale[0] == pytest.approx(0.4**0.5, rel=0.03)
