@@ -189,6 +189,17 @@ def test_address_of_no_scheduler(monkeypatch, kind):
             make_engine("dask", scheduler=address)()
 
 
+def test_scheduler_that_is_not_there_leaves_nothing_behind(demo_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(InputError, match="cannot be joined"):
+        run(demo_file, tmp_path / "out", engine="dask", scheduler=address)
+    assert not (tmp_path / "out").exists()
+    run(demo_file, tmp_path / "out")
+    assert run(demo_file, tmp_path / "out", engine="dask", scheduler=address).table is not None  # no work, none asked
+
+
 class Web(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass

@@ -10,6 +10,7 @@ import pytest
 from demos import FILE, contents
 
 import rmt
+from rmt.campaign.runner import Outcome
 from rmt.cli import main
 
 
@@ -239,6 +240,21 @@ def test_interrupt_outside_of_the_samples_is_status_75(capsys, demo_file, tmp_pa
         status, _, err = run(capsys, *arguments)
         assert status == 75
         assert err.splitlines()[-1] == f"rmt: interrupted; go on with: {program} {' '.join(map(str, arguments))}"
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("the Dask scheduler tcp://host:1 is gone", "; go on with (another --scheduler, or none, serves as well): "),
+        ("out of time", "; go on with: "),
+    ],
+)
+def test_a_run_that_lost_its_scheduler_goes_on_without(capsys, demo_file, tmp_path, monkeypatch, why, words):
+    outcome = Outcome(table=None, failures=[], interrupted=why, kept=0, total=4, samples=3, mixed=0, written=[])
+    monkeypatch.setattr("rmt.campaign.run", lambda *arguments, **options: outcome)
+    status, out, err = run(capsys, "run", demo_file, "--out", tmp_path / "out", "--scheduler", "tcp://host:1")
+    assert (status, out, err.count("\n")) == (75, "", 1)
+    assert err.startswith(f"rmt: {why}; 3 samples are kept in {tmp_path / 'out'}{words}")
 
 
 def test_closed_pipe_is_quiet():

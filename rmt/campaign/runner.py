@@ -144,7 +144,10 @@ def run(
         max_seconds = checks.real("max_seconds", max_seconds, above=0.0)
     deadline = None if max_seconds is None else time.monotonic() + max_seconds
     chunk_seconds = checks.real("chunk_seconds", chunk_seconds, above=0.0)
-    before = _stamps(Path(out)) if os.path.isfile(os.path.join(out, MANIFEST)) else {}
+    begun = os.path.isfile(os.path.join(out, MANIFEST))
+    before = _stamps(Path(out)) if begun else {}
+    if scheduler is not None and not begun:
+        start_engine().close()  # so that an address where nobody is leaves nothing behind
     store = Store.create(out, plan)
     work = Coordinator(
         plan=plan,

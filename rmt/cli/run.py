@@ -55,7 +55,9 @@ def run(arguments: list[str], resume: str) -> int:
     )
     if outcome.interrupted:
         kept = f"{outcome.samples:,} samples are kept in {given['out']}"
-        return complain(f"rmt: {outcome.interrupted}; {kept}; go on with: {resume}", INTERRUPTED)
+        lost = given["scheduler"] and given["scheduler"] in outcome.interrupted
+        where = " (another --scheduler, or none, serves as well)" if lost else ""
+        return complain(f"rmt: {outcome.interrupted}; {kept}; go on with{where}: {resume}", INTERRUPTED)
     if outcome.failures:
         count = outcome.total - outcome.kept
         what = f"{len(outcome.failures)} samples failed and {count} of {outcome.total} cells are incomplete"
