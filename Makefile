@@ -2,23 +2,29 @@
 
 VENV = .venv
 FRAMEWORKS = $(VENV)-frameworks
+LOWEST = $(VENV)-lowest
 OUT = results/fig1
+GALLERY = results/all
 ARGS =
 WORKERS = 2
 
-.PHONY: help fig1 fig1-quick bench bench-quick test test-all test-frameworks lint clean core dev frameworks
+.PHONY: help fig1 fig1-quick gallery notebooks bench bench-quick test test-all test-frameworks test-lowest dist lint clean core dev frameworks lowest
 
 help:
 	@echo "make fig1        Figure 1 of the paper, into $(OUT) (ARGS='--field complex' OUT=results/other: options)"
 	@echo "make fig1-quick  the same from few samples, into results/fig1-quick"
+	@echo "make gallery     docs/gallery: the figure of every experiment, from runs in $(GALLERY)"
+	@echo "make notebooks   execute the notebooks in notebooks/, and keep their outputs"
 	@echo "make bench       benchmarks/results.md and scaling.png, .svg: speed against peers, on one quiet core"
 	@echo "make bench-quick a first look at them in results/bench-quick"
 	@echo "make test        lint, and the quick tests"
 	@echo "make test-all    lint, and all tests: the long statistical batteries too"
 	@echo "make test-frameworks"
 	@echo "                 the initialisers in JAX, Flax, Keras, ReservoirPy and PyTorch, in $(FRAMEWORKS) (1.5 GB)"
+	@echo "make test-lowest the core's tests with the lowest versions of Python and of each library, in $(LOWEST)"
+	@echo "make dist        wheel and sdist, into dist, each installed into a clean environment and tried out"
 	@echo "make lint        ruff and mypy"
-	@echo "make clean       remove $(VENV), $(FRAMEWORKS) and caches; results stay"
+	@echo "make clean       remove $(VENV), $(FRAMEWORKS), $(LOWEST), dist and caches; results stay"
 	@echo "PYTHON=/path/to/python3.11 picks the interpreter, VENV=dir the virtual environment."
 
 fig1: core
@@ -26,6 +32,14 @@ fig1: core
 
 fig1-quick: core
 	$(VENV)/bin/python -m rmt run experiments/fig1.py --out results/fig1-quick --quick $(ARGS)
+
+# Goes on where it was interrupted; where the runs are there, it only draws them again.
+gallery: core
+	$(VENV)/bin/python -m rmt reproduce --out $(GALLERY)
+	$(VENV)/bin/python -m tools.gallery $(GALLERY)
+
+notebooks: dev
+	$(VENV)/bin/python -m tools.notebooks notebooks/*.ipynb
 
 bench: core
 	$(VENV)/bin/python -m benchmarks.run
@@ -44,12 +58,21 @@ test-all: lint
 test-frameworks: frameworks
 	$(FRAMEWORKS)/bin/python -m pytest -n $(WORKERS) --frameworks tests/frameworks rmt/initializers $(ARGS)
 
+# What rmt itself computes and stores; the rest does not depend on the versions of libraries.
+CORE = test_special test_density test_gumbel test_radius_law test_moments test_ensembles test_fitting test_tables
+
+test-lowest: lowest
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) -m "not heavy" $(CORE:%=tests/%.py) $(ARGS)
+
+dist: dev
+	$(VENV)/bin/python tools/dist.py --out dist
+
 lint: dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) $(FRAMEWORKS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) $(LOWEST) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 core:
@@ -60,3 +83,6 @@ dev:
 
 frameworks:
 	@tools/venv.sh $(FRAMEWORKS) frameworks
+
+lowest:
+	@PYTHON="$${PYTHON:-python3.11}" tools/venv.sh $(LOWEST) lowest

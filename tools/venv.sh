@@ -1,8 +1,9 @@
 #!/bin/sh
-# Usage: tools/venv.sh DIR [dev|frameworks]
+# Usage: tools/venv.sh DIR [dev|frameworks|lowest]
 # Make the virtual environment DIR if there is none, and install rmt into it, with the development tools if `dev`
-# is given, and the frameworks that have initialisers too if `frameworks` is. A stamp spares the work until
-# pyproject.toml or the interpreter changes. PYTHON=... picks an interpreter.
+# is given, and the frameworks that have initialisers too if `frameworks` is; `lowest` brings what tests need and the
+# lowest versions that pyproject.toml allows. A stamp spares the work until pyproject.toml or the interpreter changes.
+# PYTHON=... picks an interpreter.
 set -eu
 cd "$(dirname "$0")/.."
 venv=$1
@@ -60,6 +61,10 @@ say "installing rmt and what it needs into $venv"
 case $group in
 dev) set -- . --group dev ;;
 frameworks) set -- '.[jax,keras,reservoirpy]' --group frameworks ;;
+lowest)
+    "$python" tools/lowest.py dask >"$venv/lowest.txt"
+    set -- '.[dask]' --group test --constraint "$venv/lowest.txt"
+    ;;
 *) set -- . ;;
 esac
 "$python" -m pip install --disable-pip-version-check --progress-bar off --editable "$@" ||
