@@ -88,6 +88,12 @@ def test_bad_cells(arguments):
         campaign.Cell(*arguments)
 
 
+def test_a_path_is_no_experiment(tmp_path):
+    with pytest.raises(InputError, match=r"^experiment must be .* load\(FILE\) returns, got 'a\.py'$"):
+        campaign.run("a.py", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def takes_no_params(ensemble, rng):
     return 0.0
 

@@ -149,6 +149,8 @@ def make_plan(
     target_se: float | None = None,
 ) -> Plan:
     """Ask `experiment` for its cells and counts, and check them; `samples` stands for every count if it is given."""
+    if not isinstance(experiment, Experiment):
+        raise checks.InputError(f"experiment must be an Experiment, such as load(FILE) returns, got {experiment!r:.80}")
     if samples is not None:
         samples = checks.integer("samples", samples)
     if target_se is not None:
