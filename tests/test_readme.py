@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import rmt
 from rmt import campaign
 from rmt.cli import main
 from rmt.cli.entry import COMMANDS
@@ -35,6 +36,23 @@ def test_python_block_runs(capsys):
     assert 0.8 < radius < 1.1
     assert names["norms"].shape == (8, 64)
     assert len(block.strip().splitlines()) == 7  # import, blank, five lines
+
+
+def test_table_of_gains_is_exact():
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in README.splitlines() if line.startswith("| ")]
+    (head,) = [i for i, row in enumerate(rows) if row[0] == "n"]
+    table = rows[head + 2 : head + 9]
+    assert [int(row[0]) for row in table] == [64, 128, 256, 512, 1024, 2048, 4096]
+    for cells in table:
+        n = int(cells[0])
+        law = rmt.SpectralRadiusLaw(n)
+        paper = f"{rmt.rescaled_gain(n, rule='paper'):.5f}" if n >= 164 else "none"
+        gains = [f"{rmt.rescaled_gain(n):.5f}", f"{rmt.rescaled_gain(n, alpha=0.01):.5f}", paper]
+        doubled = next(t for t in range(1, 8 * n) if rmt.mean_hidden_norm(t, n) > 2 * t)
+        assert cells[1:] == [f"{law.sf(1.0):.6f}", f"{law.mean():.5f}", *gains, str(doubled)]
+    text = README.replace("\n", " ")
+    assert f"from step {table[2][6]} on, and a factor of {rmt.rescaled_gain(256):.3f} prevents it" in text
+    assert f"the limit is still {rmt.gumbel_distance(4096):.2f} off" in text
 
 
 @pytest.mark.parametrize("line", [line for line in commands("rmt") if " run " not in line])
