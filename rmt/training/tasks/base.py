@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -235,3 +235,11 @@ def sizes(size: Any, others: int = 2000) -> tuple[int, int, int]:
     """Return how many sequences train, validation and test have: `size`, and at most `others` and `size` for both."""
     size = checks.integer("size", size)
     return size, min(size, others), min(size, others)
+
+
+def chosen(size: int | None, parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the first of the indices of each part: `size` of the first part, and at most as many of the others."""
+    if size is None:
+        return list(parts)
+    size = checks.integer("size", size, maximum=len(parts[0]))
+    return [part[:size] for part in parts]
