@@ -10,7 +10,7 @@ import numpy as np
 
 from rmt import checks
 from rmt.laws.law import Law
-from rmt.laws.radius import SpectralRadiusLaw
+from rmt.laws.radius import LARGEST_N, SpectralRadiusLaw
 
 SMALLEST_N = 164
 """The smallest n with gamma_n > 0: below, the limit law does not exist."""
@@ -205,6 +205,10 @@ def rescaled_gain(
     elif layers > 1:
         raise checks.InputError(f"layers must be 1 without alpha, got {layers}; the layers share the risk alpha")
 
+    if rule == "exact" and n > LARGEST_N[field]:
+        raise checks.InputError(
+            f"n must be <= {LARGEST_N[field]:,} for rule='exact' in the {field} field, got {n}; rule='gumbel' goes on"
+        )
     if rule == "paper":
         gamma = _positive_gamma(n, "rule='paper'")
         edge = 1 + math.sqrt(gamma / (4 * n))
