@@ -217,7 +217,7 @@ def draw(table, layers, options):
             rows = table[table.rule == rule]
             ax.plot(rows.n, rows[column], color=color, linestyle=style)
             if sampled:
-                rows = rows[rows.samples > 0]
+                rows = rows[(rows.samples > 0) & (rows[sampled] > 0)]
                 ax.errorbar(
                     rows.n, rows[sampled], 2 * rows[sampled + "_se"], color=color, marker=marker, linestyle="none"
                 )
