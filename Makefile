@@ -20,7 +20,7 @@ help:
 	@echo "make test        lint, and the quick tests"
 	@echo "make test-all    lint, and all tests: the long statistical batteries too"
 	@echo "make test-frameworks"
-	@echo "                 the initialisers in JAX, Flax, Keras, ReservoirPy and PyTorch, in $(FRAMEWORKS) (1.5 GB)"
+	@echo "                 the initialisers in JAX, Flax, Keras, ReservoirPy and PyTorch, and training, in $(FRAMEWORKS) (1.6 GB)"
 	@echo "make test-lowest the core's tests with the lowest versions of Python and of each library, in $(LOWEST)"
 	@echo "make dist        wheel and sdist, into dist, each installed into a clean environment and tried out"
 	@echo "make lint        ruff and mypy"
@@ -56,7 +56,7 @@ test-all: lint
 
 # The frameworks have an environment of their own, so that `make test` shows that rmt needs none of them.
 test-frameworks: frameworks
-	$(FRAMEWORKS)/bin/python -m pytest -n $(WORKERS) --frameworks tests/frameworks rmt/initializers $(ARGS)
+	$(FRAMEWORKS)/bin/python -m pytest -n $(WORKERS) --frameworks tests/frameworks rmt/initializers rmt/training $(ARGS)
 
 # What rmt itself computes and stores; the rest does not depend on the versions of libraries.
 CORE = test_special test_density test_gumbel test_radius_law test_moments test_ensembles test_fitting test_tables

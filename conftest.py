@@ -1,4 +1,4 @@
-"""What is collected: tests and doctests of the framework adapters only with --frameworks (`make test-frameworks`)."""
+"""What is collected: tests and doctests of what needs a framework only with --frameworks (`make test-frameworks`)."""
 
 import importlib.util
 import os
@@ -8,11 +8,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 TESTS = ROOT / "tests" / "frameworks"
 ADAPTERS = {ROOT / "rmt" / "initializers" / f"{name}.py": name for name in ("torch", "jax", "keras", "reservoirpy")}
+ADAPTERS |= {
+    ROOT / "rmt" / "training" / f"{name}.py": "optax"
+    for name in ("checkpoints", "fit", "model", "norms", "optimiser", "scans", "steps")
+}
 
 
 def pytest_addoption(parser):
     """Add the option."""
-    parser.addoption("--frameworks", action="store_true", help="collect the tests of rmt.initializers.torch, jax, ...")
+    parser.addoption("--frameworks", action="store_true", help="collect the tests of rmt.initializers.torch, jax, ..., and of rmt.training")
 
 
 def pytest_configure(config):

@@ -163,27 +163,27 @@ class Model:
                 u = norms.layer_norm(entry["norm"], x)
             elif config.norm != "none":
                 u, held = norms.batch_norm(entry["norm"], held, x, mask, train=train)
-            y = self._states(entry, u, mask) @ entry["C"].T + u * entry["D"]
+            y = _product(self._states(entry, u, mask), entry["C"].T) + u * entry["D"]
             y = self._dropout(jax.nn.gelu(y), train, key, 2 * layer)
-            value, gate = jnp.split(y @ entry["out"]["W"] + entry["out"]["b"], 2, axis=-1)
+            value, gate = jnp.split(_product(y, entry["out"]["W"]) + entry["out"]["b"], 2, axis=-1)
             x = x + self._dropout(value * jax.nn.sigmoid(gate), train, key, 2 * layer + 1)
             states.append(held)
         if self.readout == "mean":
             x = (x * mask).sum(axis=0) / mask.sum(axis=0)
         elif self.readout == "last":
             x = x[-1]
-        return x @ parameters["decoder"]["W"] + parameters["decoder"]["b"], {"layers": states}
+        return _product(x, parameters["decoder"]["W"]) + parameters["decoder"]["b"], {"layers": states}
 
     def _encoded(self, encoder: Tree, inputs: Any) -> jax.Array:
         if not self.tokens:
-            return inputs @ encoder["W"] + encoder["b"]
+            return _product(inputs, encoder["W"]) + encoder["b"]
         # What a unit vector, or a learned vector, becomes in the dense layer: a row of one table for all tokens.
         table = encoder["E"] @ encoder["W"] if "E" in encoder else encoder["W"]
         return (table + encoder["b"])[inputs]
 
     def _states(self, entry: Tree, u: jax.Array, mask: jax.Array) -> jax.Array:
         """Return h_t, real parts before imaginary ones where they are complex; B and C are arranged likewise."""
-        v = u @ entry["B"].T
+        v = _product(u, entry["B"].T)
         if self.config.recurrence == "lru":
             modulus, phase = jnp.exp(-jnp.exp(entry["nu_log"])), jnp.exp(entry["theta_log"])
             A = jnp.stack([modulus * jnp.cos(phase), modulus * jnp.sin(phase)])
@@ -229,6 +229,11 @@ def moved_eigenvalues(config: ModelConfig, seed: int, *, emulate_paper: bool = F
     options = {"layers": config.layers, "emulate_paper": emulate_paper}
     drawn = (law.eigenvalues(config.d_hidden, _stream(seed, "recurrence", i), **options) for i in range(config.layers))
     return sum(within_disc(eigenvalues)[1] for eigenvalues in drawn)
+
+
+def _product(x: jax.Array, W: jax.Array) -> jax.Array:
+    """Return x W over the last axis of x: as one product of two matrices, whose gradients XLA then computes as such."""
+    return (x.reshape(-1, x.shape[-1]) @ W).reshape(*x.shape[:-1], W.shape[-1])
 
 
 def _stream(seed: int, what: str, layer: int) -> np.random.Generator:
