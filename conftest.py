@@ -16,7 +16,7 @@ ADAPTERS |= {
 
 def pytest_addoption(parser):
     """Add the option."""
-    parser.addoption("--frameworks", action="store_true", help="collect the tests of rmt.initializers.torch, jax, ..., and of rmt.training")
+    parser.addoption("--frameworks", action="store_true", help="collect the tests that need torch, jax, keras, ...")
 
 
 def pytest_configure(config):

@@ -26,7 +26,6 @@ FLOORS = {
     "initializers": 5,
     "report": 6,
     "training": 6,
-    "training": 6,
     "cli": 7,
     "__main__": 8,
 }
