@@ -16,8 +16,7 @@ SIDE = 8
 def digits(*, size: int | None = None, seed: int = 0, enlarge: int = 1, permuted: bool = False) -> Task:
     """Return 1,797 images of 8 x 8 pixels, row by row, with their digit.
 
-    The test split are the last 360 images, whatever the seed. The images stand in groups of writers, so that most of
-    these are by other hands.
+    The test split are the last 360 images in the order of scikit-learn, whatever the seed.
 
     Parameters
     ----------

@@ -115,11 +115,10 @@ def mackey_glass_series(history: np.ndarray, steps: int, *, tau: float = 17.0, t
         raise checks.InputError(f"tau must be a multiple of {h}, at least {2 * h}, got {tau!r}")
     every = round(1 / h)
     x = np.array(history, np.float64)
-    constant = x.copy()
     result = np.empty((len(x), steps))
     # The last `delay` values, their derivatives, and what they produce tau later.
     values, slopes, produced = np.empty((3, delay, len(x)))
-    old = _production(constant)
+    old = _production(x)
     for k in range((transient + steps - 1) * every + 1):
         if k % every == 0 and k >= transient * every:
             result[:, k // every - transient] = x
@@ -127,8 +126,6 @@ def mackey_glass_series(history: np.ndarray, steps: int, *, tau: float = 17.0, t
         following = (k + 1) % delay
         if k < delay:
             start = middle = end = old
-            if k == delay - 1:
-                end = produced[following] if k else old
         else:
             start, end = produced[here], produced[following]
             between = (values[here] + values[following]) / 2 + h / 8 * (slopes[here] - slopes[following])

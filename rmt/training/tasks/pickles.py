@@ -129,6 +129,11 @@ class _Machine:
             stack[-count:] = [tuple(self.few(count))]
         elif name == "TUPLE":
             stack.append(tuple(self.above()))
+        elif name == "LIST":
+            stack.append(self.above())
+        elif name == "DICT":
+            values = self.above()
+            stack.append(dict(zip(values[::2], values[1::2], strict=True)))
         elif name in ("APPEND", "APPENDS"):
             values = [stack.pop()] if name == "APPEND" else self.above()
             self.top(list).extend(values)
