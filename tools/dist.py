@@ -25,6 +25,7 @@ WANTED = (
     "benchmarks/run.py",
     "conftest.py",
     "docs/architecture.md",
+    "docs/calculator/tables.json",
     "experiments/fig1.py",
     "pyproject.toml",
     "rmt/py.typed",
