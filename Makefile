@@ -5,16 +5,19 @@ FRAMEWORKS = $(VENV)-frameworks
 LOWEST = $(VENV)-lowest
 OUT = results/fig1
 GALLERY = results/all
+SITE = docs/_build
 ARGS =
 WORKERS = 2
 
-.PHONY: help fig1 fig1-quick gallery notebooks bench bench-quick test test-all test-frameworks test-lowest dist lint clean core dev frameworks lowest
+.PHONY: help fig1 fig1-quick gallery notebooks docs linkcheck bench bench-quick test test-all test-frameworks test-lowest dist lint clean core dev frameworks lowest
 
 help:
 	@echo "make fig1        Figure 1 of the paper, into $(OUT) (ARGS='--field complex' OUT=results/other: options)"
 	@echo "make fig1-quick  the same from few samples, into results/fig1-quick"
 	@echo "make gallery     docs/gallery: the figure of every experiment, from runs in $(GALLERY)"
 	@echo "make notebooks   execute the notebooks in notebooks/, and keep their outputs"
+	@echo "make docs        the documentation, as pages in $(SITE)/html"
+	@echo "make linkcheck   try every link of the documentation that leads elsewhere; needs the internet"
 	@echo "make bench       benchmarks/results.md and scaling.png, .svg: speed against peers, on one quiet core"
 	@echo "make bench-quick a first look at them in results/bench-quick"
 	@echo "make test        lint, and the quick tests"
@@ -24,7 +27,7 @@ help:
 	@echo "make test-lowest the core's tests with the lowest versions of Python and of each library, in $(LOWEST)"
 	@echo "make dist        wheel and sdist, into dist, each installed into a clean environment and tried out"
 	@echo "make lint        ruff and mypy"
-	@echo "make clean       remove $(VENV), $(FRAMEWORKS), $(LOWEST), dist and caches; results stay"
+	@echo "make clean       remove $(VENV), $(FRAMEWORKS), $(LOWEST), dist, $(SITE) and caches; results stay"
 	@echo "PYTHON=/path/to/python3.11 picks the interpreter, VENV=dir the virtual environment."
 
 fig1: core
@@ -40,6 +43,14 @@ gallery: core
 
 notebooks: dev
 	$(VENV)/bin/python -m tools.notebooks notebooks/*.ipynb
+
+docs: dev
+	$(VENV)/bin/python -m sphinx -b html -W -n --keep-going -q -d $(SITE)/doctrees docs $(SITE)/html
+	@echo "the documentation is in $(SITE)/html/index.html"
+
+linkcheck: dev
+	$(VENV)/bin/python -m sphinx -b linkcheck -q -d $(SITE)/doctrees docs $(SITE)/linkcheck
+	@echo "every link answered; $(SITE)/linkcheck/output.txt has the list"
 
 bench: core
 	$(VENV)/bin/python -m benchmarks.run
@@ -72,7 +83,7 @@ lint: dev
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) $(FRAMEWORKS) $(LOWEST) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) $(LOWEST) dist $(SITE) docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 core:

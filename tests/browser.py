@@ -4,8 +4,13 @@ import html
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
+import threading
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -35,10 +40,29 @@ def chromium():
     return found
 
 
-def look(page, script, tmp_path, *, width=1000, dark=False):
+@contextmanager
+def serving(folder):
+    """Serve a folder by HTTP on this machine alone, and yield its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def look(page, script, tmp_path, *, width=1000, dark=False, served=None, query=""):
     """Open the file `page`, run `script`, a function body that returns what JSON can hold; return that.
 
-    Fails where the page logs an error, or asks for anything outside of itself.
+    Fails where the page logs an error, or asks for anything outside of itself. A page of a site is served by HTTP from
+    the folder `served`, and may be given a `query`.
     """
     ending = (
         f"<script>addEventListener('load', async () => {{ const answer = await (async () => {{ {script} }})();"
@@ -47,19 +71,21 @@ def look(page, script, tmp_path, *, width=1000, dark=False):
     )
     text = page.read_text(encoding="utf-8")
     assert text.count("</body>") == 1
-    copy = page.with_name(f"looked-at-{page.name}")
+    copy = page.with_name(f"looked-at-{secrets.token_hex(4)}-{page.name}")
     # A page without scripts of its own forbids them; this one is the test's.
     allowed = "style-src 'unsafe-inline'; script-src 'unsafe-inline'\""
     text = text.replace("style-src 'unsafe-inline'\"", allowed)
     copy.write_text(text.replace("</body>", ending), encoding="utf-8")
     theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     command = [chromium(), *FLAGS, *theme, f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        [*command, "--virtual-time-budget=5000", "--dump-dom", copy.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    with serving(served) if served else nullcontext() as server:
+        address = f"{server}/{copy.relative_to(served)}?{query}" if served else copy.as_uri()
+        done = subprocess.run(
+            [*command, "--virtual-time-budget=5000", "--dump-dom", address],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     copy.unlink()
     errors = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert not errors, errors

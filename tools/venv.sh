@@ -59,7 +59,7 @@ say "installing rmt and what it needs into $venv"
 "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip ||
     fail "pip could not be upgraded (the reason is above): is there a network?"
 case $group in
-dev) set -- . --group dev ;;
+dev) set -- '.[docs]' --group dev ;;
 frameworks) set -- '.[jax,keras,reservoirpy]' --group frameworks ;;
 lowest)
     "$python" tools/lowest.py dask >"$venv/lowest.txt"

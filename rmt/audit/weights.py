@@ -156,7 +156,7 @@ def audit_weights(
     -------
     DataFrame
         One row for each matrix, with the columns ``name``, ``array``, ``kind`` and ``reason`` (what was found, and why
-        it counts as recurrent), those of :class:`rmt.audit.diagnosis.Diagnosis`, and
+        it counts as recurrent), those of ``rmt.audit.diagnosis.Diagnosis``, and
 
         * ``counts``: whether the row can be unstable; the sigmoid gates of a cell do not count.
         * ``unstable``: whether it counts and passes the limit within T steps.

@@ -152,13 +152,58 @@ def _slug(name: str, value: Any) -> str:
 
 
 def stream(root: int, cell: Cell, index: int) -> np.random.Generator:
-    """Return the generator of sample `index` of `cell`: these and the root seed alone decide."""
+    """Return the generator of sample `index` of `cell`: these and the root seed alone decide.
+
+    Parameters
+    ----------
+    root : int
+        The root seed.
+    cell : Cell
+        The cell.
+    index : int
+        Which sample, from 0 on.
+
+    Returns
+    -------
+    numpy.random.Generator
+        ``Generator(PCG64DXSM(SeedSequence(root, spawn_key=(stream version, *hash of the cell, index))))``.
+
+    Examples
+    --------
+    >>> import rmt
+    >>> cell = rmt.campaign.Cell("spectral_radius", rmt.Ginibre(8))
+    >>> generators = rmt.campaign.stream(0, cell, 5), rmt.campaign.stream(0, cell, 5)
+    >>> generators[0].random() == generators[1].random()
+    True
+    """
     sequence = np.random.SeedSequence(root, spawn_key=(STREAM_VERSION, *cell.words, index))
     return np.random.Generator(np.random.PCG64DXSM(sequence))
 
 
 def sample(cell: Cell, root: int, index: int) -> np.ndarray:
-    """Return sample `index` of `cell` under the root seed, as an array of doubles or complex doubles."""
+    """Return sample `index` of `cell` under the root seed, as an array of doubles or complex doubles.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    root : int
+        The root seed.
+    index : int
+        Which sample, from 0 on.
+
+    Returns
+    -------
+    ndarray
+        In the shape of the statistic, which is the same for every sample of a cell.
+
+    Examples
+    --------
+    >>> import rmt
+    >>> cell = rmt.campaign.Cell("power_norms", rmt.Ginibre(8), {"steps": 3})
+    >>> rmt.campaign.sample(cell, root=0, index=5).shape
+    (4,)
+    """
     return draw(cell, stream(root, cell, index))
 
 

@@ -17,10 +17,31 @@ def load(path: str | os.PathLike) -> Experiment:
 
     The file becomes the module ``experiment_<its name>``, and may import its neighbours.
 
+    Parameters
+    ----------
+    path : str or path
+        The experiment file.
+
+    Returns
+    -------
+    Experiment
+        It keeps the text of the file, which workers elsewhere are sent.
+
     Raises
     ------
     InputError
         Where the file is absent, is no Python, raises, or defines no `Experiment` of that name.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import rmt
+    >>> text = "import rmt; experiment = rmt.campaign.Experiment('mine', list, int, {}, print)"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "mine.py")
+    ...     _ = path.write_text(text)
+    ...     rmt.campaign.load(path).name
+    'mine'
     """
     path = Path(path)
     try:

@@ -29,10 +29,37 @@ class Card:
 def write_index(directory: str | os.PathLike, runs: Sequence[str]) -> Path:
     """Write the pages of `runs`, folders within `directory`, and ``index.html`` above them; return its path.
 
+    Parameters
+    ----------
+    directory : path
+        Where the index is written.
+    runs : sequence of str
+        Names of folders in `directory`, each a run.
+
+    Returns
+    -------
+    Path
+        The file of the index.
+
     Raises
     ------
     InputError
         Where one of them is no run, or a page cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> import rmt
+    >>> from rmt import report
+    >>> cells = [rmt.campaign.Cell("spectral_radius", rmt.glorot(4))]
+    >>> demo = rmt.campaign.Experiment(
+    ...     "demo", lambda options: cells, lambda cell, quick: 5, {}, lambda data, out, options: pd.DataFrame()
+    ... )
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     _ = rmt.campaign.run(demo, f"{out}/demo", engine="serial")
+    ...     report.write_index(out, ["demo"]).name
+    'index.html'
     """
     directory = Path(directory)
     cards = []

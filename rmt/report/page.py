@@ -54,10 +54,30 @@ def write_report(directory: str | os.PathLike, out: str | os.PathLike | None = N
     back : str, optional
         Address of a page above this one.
 
+    Returns
+    -------
+    Path
+        The file that was written.
+
     Raises
     ------
     InputError
         Where `directory` holds no run, or `out` cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> import rmt
+    >>> from rmt import report
+    >>> cells = [rmt.campaign.Cell("spectral_radius", rmt.glorot(4))]
+    >>> demo = rmt.campaign.Experiment(
+    ...     "demo", lambda options: cells, lambda cell, quick: 5, {}, lambda data, out, options: pd.DataFrame()
+    ... )
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     _ = rmt.campaign.run(demo, out, engine="serial")
+    ...     report.write_report(out).name
+    'report.html'
     """
     store = Store(directory)
     path = store.directory / PAGE if out is None else Path(out)

@@ -1,0 +1,83 @@
+"""Formulas as MathML, written when the site is built: no script, no font from elsewhere, and text that can be copied.
+
+`latex2mathml` translates; the math font is a subset of STIX Two Math, which `ziamath` brings along.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
+FONT = "STIXTwoMath.woff"
+
+# Latin, Greek, punctuation, letterlike symbols, arrows, operators, brackets, and italic, bold and open letters.
+RANGES = (
+    (0x20, 0x7F),
+    (0xA0, 0x100),
+    (0x370, 0x400),
+    (0x2010, 0x2064),
+    (0x2100, 0x2150),
+    (0x2190, 0x21A0),
+    (0x2200, 0x2300),
+    (0x2308, 0x230C),
+    (0x239B, 0x23B8),
+    (0x1D400, 0x1D468),
+    (0x1D49C, 0x1D4D0),
+    (0x1D538, 0x1D56C),
+    (0x1D6E2, 0x1D71C),
+    (0x1D7CE, 0x1D7D8),
+)
+
+FUNCTION = "<mi>(?:log|exp|sin|cos|arg|sinh|cosh|atanh|det)</mi>"
+SPACE = '<mspace width="0.167em" />'
+
+
+@cache
+def mathml(latex, display):
+    """Return the MathML element of a formula."""
+    for bar in ("Vert", "vert"):  # fences: `convert` spaces them as operators unless told which side they are on
+        latex = latex.replace(rf"\l{bar}", rf"\left\l{bar}").replace(rf"\r{bar}", rf"\right\r{bar}")
+    element = convert(latex, display=display)
+    if "<mi>&</mi>" in element or re.search(r"<mi>\\", element):
+        raise ValueError(f"a formula that latex2mathml does not understand: {latex}")
+    # "log n" and "2 log", not "logn" and "2log".
+    element = re.sub(rf"({FUNCTION})(?=<m(?!o|space))", rf"\1{SPACE}", element)
+    return re.sub(rf"(</(?:mi|mn|msub|msup|mfrac)>)(?={FUNCTION})", rf"\1{SPACE}", element)
+
+
+def visit_inline(self, node):
+    """Write a formula in the text."""
+    self.body.append(mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def visit_block(self, node):
+    """Write a formula on lines of its own, which scroll where the screen is narrow."""
+    self.body.append(self.starttag(node, "div", CLASS="math-block"))
+    self.body.append(mathml(node.astext(), "block") + "</div>\n")
+    raise nodes.SkipNode
+
+
+def write_font(app, error):
+    """Put the subset of the font among the static files."""
+    target = Path(app.outdir) / "_static" / FONT
+    if error or app.builder.format != "html" or target.exists():
+        return
+    import ziamath
+    from fontTools import subset
+
+    font = subset.load_font(str(Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"), subset.Options())
+    options = subset.Options(flavor="woff", notdef_outline=True, hinting=False, layout_features=["ssty"])
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=[point for start, stop in RANGES for point in range(start, stop)])
+    subsetter.subset(font)
+    subset.save_font(font, str(target), options)
+
+
+def setup(app):
+    """Register the renderer, named "mathml"."""
+    app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
+    app.connect("build-finished", write_font)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,217 @@
+"""The documentation site: it builds without a warning, its links lead somewhere, it loads nothing from elsewhere."""
+
+import fcntl
+import importlib
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from browser import look
+
+import rmt
+
+ROOT = Path(__file__).parents[1]
+ADAPTERS = ("torch", "jax", "keras", "reservoirpy")
+PAGES = (
+    "index.html",
+    "api/laws.html",
+    "mathematics/radius.html",
+    "others.html",
+    "gallery.html",
+    "notebooks/quickstart.html",
+)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The built site; the processes of one test run build it once, and share it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    out = shared / "site" / "html"
+    with open(shared / "site.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (out.parent / "log").exists():
+            command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "-n", "--keep-going", "-q"]
+            done = subprocess.run(
+                [*command, "-d", out.parent / "doctrees", ROOT / "docs", out], capture_output=True, text=True
+            )
+            out.parent.mkdir(exist_ok=True)
+            (out.parent / "log").write_text("" if done.returncode == 0 else done.stderr or "failed")
+    log = (out.parent / "log").read_text()
+    assert not log, log
+    return out
+
+
+class Page(HTMLParser):
+    """What a page links to, what it loads, and which anchors it has."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.loads, self.anchors, self.styles = [], [], set(), []
+        self.in_style = False
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.in_style = tag == "style"
+        self.anchors.update(value for key, value in attrs.items() if key == "id" or (tag == "a" and key == "name"))
+        self.styles.append(attrs.get("style") or "")
+        if tag == "a" and attrs.get("href"):
+            self.links.append(attrs["href"])
+        if tag == "link" and not {"index", "search", "next", "prev", "up"} & set((attrs.get("rel") or "").split()):
+            self.loads.append(attrs.get("href"))
+        self.loads += [attrs[key] for key in ("src", "srcset", "poster", "data") if key in attrs and tag != "a"]
+
+    def handle_data(self, data):
+        if self.in_style:
+            self.styles.append(data)
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    return {path: Page(path) for path in sorted(site.rglob("*.html"))}
+
+
+def test_pages_are_there(site, pages):
+    names = {path.relative_to(site).as_posix() for path in pages}
+    assert {*PAGES, "calculator.html", "search.html", "changelog.html", "audit.html", "api/campaign.html"} <= names
+
+
+def test_every_internal_link_leads_somewhere(site, pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links + page.loads:
+            address = urlsplit(link)
+            if address.scheme or address.netloc:
+                continue
+            target = (path.parent / unquote(address.path)).resolve() if address.path else path
+            if not target.is_file() or site.resolve() not in target.resolve().parents:
+                broken.append((path.name, link))
+            elif address.fragment and target.suffix == ".html":
+                anchors = pages[site / target.relative_to(site.resolve())].anchors if address.path else page.anchors
+                if unquote(address.fragment) not in anchors | {""}:
+                    broken.append((path.name, link))
+    assert not broken
+
+
+def test_no_page_loads_anything_from_elsewhere(site, pages):
+    for path, page in pages.items():
+        for address in page.loads:
+            assert urlsplit(address).scheme in ("", "data"), (path.name, address)
+            assert not address.startswith("//"), (path.name, address)
+    texts = {path.name: " ".join(page.styles) for path, page in pages.items()}
+    texts |= {path.name: path.read_text(encoding="utf-8") for path in site.rglob("*.css")}
+    assert "site.css" in texts
+    for name, text in texts.items():
+        assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", text), name
+
+
+def test_every_formula_is_mathml(site):
+    text = (site / "mathematics" / "radius.html").read_text()
+    assert text.count("<math") > 20
+    assert "\\frac" not in text
+    assert (site / "_static" / "STIXTwoMath.woff").stat().st_size < 300_000
+
+
+def public_names():
+    modules = [rmt.campaign, rmt.initializers, rmt.audit, importlib.import_module("rmt.report")]
+    for module in (rmt, *modules):
+        names = getattr(module, "__all__", None) or [
+            name for name, value in vars(module).items() if not name.startswith("_") and callable(value)
+        ]
+        for name in names:
+            yield f"{module.__name__}.{name}"
+    for adapter in ADAPTERS:
+        source = (ROOT / "rmt" / "initializers" / f"{adapter}.py").read_text()
+        for name in re.findall(r'"(\w+)"', re.search(r"^__all__ = \[(.*?)\]", source, re.DOTALL | re.MULTILINE)[1]):
+            yield f"rmt.initializers.{adapter}.{name}"
+
+
+def test_every_public_name_has_an_entry(site, pages):
+    anchors = set().union(*(pages[path].anchors for path in (site / "api").glob("*.html")))
+    anchors |= {anchor.removeprefix("module-") for anchor in anchors}
+    names = set(public_names()) - {"rmt.audit.weights"}
+    assert len(names) > 60
+    same = {"rmt.audit.audit_weights": "rmt.audit_weights"}
+    assert {same.get(name, name) for name in names} <= anchors
+
+
+CONTRAST = """
+const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const ground = (node) => {
+  for (; node; node = node.parentElement) {
+    const c = parse(getComputedStyle(node).backgroundColor);
+    if (c.length === 3 || c[3] > 0.5) return c;
+  }
+  return [255, 255, 255];
+};
+const contrast = (node) => {
+  const [a, b] = [light(parse(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
+  return (a + 0.05) / (b + 0.05);
+};
+const shown = [...document.querySelectorAll(
+  "article p, article td, article th, article li, article a, article code, article math, article pre span, h1, h2, dt")
+].filter((node) => node.textContent.trim() && node.offsetParent !== null);
+const worst = shown.map((node) => [contrast(node), node.outerHTML.slice(0, 120)]).sort((x, y) => x[0] - y[0])[0];
+return {
+  count: shown.length,
+  worst,
+  ground: light(ground(document.body)),
+  wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  images: [...document.images].filter((i) => i.offsetParent !== null).map((i) => [i.complete, i.naturalWidth > 0]),
+  font: document.fonts.check("16px 'STIX Two Math'"),
+  text: document.body.innerText,
+};
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("width", "dark"), [(1300, False), (500, True)])
+def test_pages_in_a_browser(site, tmp_path, name, width, dark):
+    found = look(site / name, CONTRAST, tmp_path, width=width, dark=dark, served=site)
+    assert found["count"] > 5
+    assert found["worst"][0] >= 3, found["worst"]
+    assert (found["ground"] < 0.1) is dark
+    assert found["wide"] <= 0
+    assert all(complete and natural for complete, natural in found["images"])
+    if name.startswith("mathematics"):
+        assert found["font"]
+
+
+SEARCH = """
+const wait = () => new Promise((done) => setTimeout(done, 50));
+for (let i = 0; i < 100 && !document.querySelector("#search-results li a"); i++) await wait();
+return [...document.querySelectorAll("#search-results li a")].map((a) => a.getAttribute("href"));
+"""
+
+
+def test_search_finds_a_function(site, tmp_path):
+    found = look(site / "search.html", SEARCH, tmp_path, served=site, query="q=spectral_radius")
+    assert any(address.endswith("api/statistics.html#rmt.spectral_radius") for address in found)
+
+
+PHONE = """
+const frame = document.createElement("iframe");
+frame.width = 360; frame.height = 780;
+frame.src = location.href.replace(/looked-at-.*/, "PAGE");
+document.body.append(frame);
+await new Promise((done) => { frame.onload = done; });
+const root = frame.contentDocument.documentElement;
+return [root.clientWidth, root.scrollWidth];
+"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_fit_a_phone(site, tmp_path, name):
+    script = PHONE.replace("PAGE", Path(name).name)
+    inner, scroll = look(site / name, script, tmp_path, served=site)
+    assert inner > 300
+    assert scroll <= inner
