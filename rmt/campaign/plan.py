@@ -63,6 +63,8 @@ class Experiment:
         ``target(cell, values) -> array of shape (count,)``: that whose mean ``--target-se`` is about, from samples
         of shape (count, ...); say ``values > 1`` for P(rho > 1), or None for a cell that has no such target. By
         default a sample that is one real number is its own target, and cells of arrays have none.
+    quick_options : dict, default {}
+        What ``--quick`` changes besides the counts: values of options that are at their defaults.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Experiment:
     options: dict[str, Any]
     present: Callable[[dict[Cell, np.ndarray], Path, dict[str, Any]], pd.DataFrame]
     target: Callable[[Cell, np.ndarray], np.ndarray | None] | None = None
+    quick_options: Mapping[str, Any] = field(default_factory=dict)
     program: Program | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -162,6 +165,10 @@ def make_plan(
             known = ", ".join(chosen) or "none"
             raise checks.InputError(f"experiment {experiment.name!r} has no option {name!r}; it has: {known}")
         chosen[name] = _option(name, experiment.options[name], value)
+    defaults = experiment.defaults()
+    chosen |= {
+        name: value for name, value in experiment.quick_options.items() if quick and chosen[name] == defaults[name]
+    }
     cells = call_user("cells", experiment.cells, dict(chosen))
     if not isinstance(cells, (list, tuple)) or not cells or not all(isinstance(cell, Cell) for cell in cells):
         kinds = [type(cell).__name__ for cell in cells] if isinstance(cells, (list, tuple)) else []
@@ -196,6 +203,8 @@ def call_user(role: str, function: Callable[..., Result], *args: Any) -> Result:
     """Call a function of the experiment file; what it raises becomes one line that names error and place."""
     try:
         return function(*args)
+    except checks.MissingExtraError:
+        raise
     except Exception as error:
         code = getattr(inspect.unwrap(function), "__code__", None)
         where = place(error, code and code.co_filename)

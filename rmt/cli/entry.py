@@ -24,6 +24,7 @@ COMMANDS = {
     "radius": "laws",
     "gain": "laws",
     "audit": "audit",
+    "train": "train",
 }
 
 MAIN_HELP = """\
@@ -39,6 +40,7 @@ commands:
   rmt radius --n N         how large is the spectral radius of an N x N Glorot matrix?
   rmt gain --n N           by which factor must that matrix be scaled to be stable?
   rmt audit FILE           will the recurrent weights in FILE explode, when, and what to change?
+  rmt train run TASK       train a model of linear recurrences; see what its initialisation does (extra: train)
 
 examples:
   rmt radius --n 256

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rmt import checks
-from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, STATUSES, Parser, complain, number, say
+from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, NO_EXTRA, STATUSES, Parser, complain, number, say
 
 NO_EXPERIMENTS = ("template",)
 ROOT = Path(__file__).parents[2]  # of a clone
@@ -45,22 +45,32 @@ def reproduce(arguments: list[str], resume: str) -> int:
     if unknown:
         raise checks.InputError(f"--only must name experiments ({', '.join(files)}), got {unknown[0]!r}")
     names = given.only or list(files)
-    out, failed = Path(given.out), []
+    out, done, failed = Path(given.out), [], []
     for i, name in enumerate(names, 1):
         complain(f"[{i}/{len(names)}] {name}", DONE)
-        outcome = campaign.run(
-            campaign.load(_shown(files[name])),
-            out / name,
-            quick=given.quick,
-            seed=given.seed,
-            workers=given.workers,
-            progress=display(),
-        )
+        experiment = campaign.load(_shown(files[name]))
+        # Where a quick run has other cells, it cannot become a full one.
+        folder = f"{name}-quick" if given.quick and experiment.quick_options else name
+        try:
+            outcome = campaign.run(
+                experiment,
+                out / folder,
+                quick=given.quick,
+                seed=given.seed,
+                workers=given.workers,
+                progress=display(),
+            )
+        except checks.MissingExtraError as error:
+            complain(f"{name} is left out: {error}", DONE)
+            continue
+        done.append(folder)
         if outcome.interrupted:
             return complain(f"rmt: {outcome.interrupted}; go on with: {resume}", INTERRUPTED)
         if outcome.failures:
             failed.append(name)
-    say(f"results are in {out}; open {write_index(out, names)}")
+    if not done:
+        return complain("rmt: every one of these experiments needs an extra that is not installed", NO_EXTRA)
+    say(f"results are in {out}; open {write_index(out, done)}")
     if failed:
         return complain(f"rmt: samples failed in {', '.join(failed)}; the same command tries them again", INCOMPLETE)
     return DONE

@@ -11,7 +11,7 @@ from rmt import checks
 from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, STATUSES, Parser, complain, number, say
 
 if TYPE_CHECKING:
-    from rmt.campaign import Experiment
+    from rmt.campaign import Experiment, Outcome
 
 ENGINES = ("processes", "serial", "dask")
 SETTINGS = (
@@ -53,21 +53,26 @@ def run(arguments: list[str], resume: str) -> int:
         engine="dask" if given["engine"] is None and given["scheduler"] else given["engine"] or "processes",
         **{name: given[name] for name in SETTINGS},
     )
+    return report_outcome(outcome, given["out"], resume, given["scheduler"])
+
+
+def report_outcome(outcome: Outcome, out: str, resume: str, scheduler: str | None = None) -> int:
+    """Say what became of a run in `out`, and return the exit status."""
     if outcome.interrupted:
-        kept = f"{outcome.samples:,} samples are kept in {given['out']}"
-        lost = given["scheduler"] and given["scheduler"] in outcome.interrupted
+        kept = f"{outcome.samples:,} samples are kept in {out}"
+        lost = scheduler and scheduler in outcome.interrupted
         where = " (another --scheduler, or none, serves as well)" if lost else ""
         return complain(f"rmt: {outcome.interrupted}; {kept}; go on with{where}: {resume}", INTERRUPTED)
     if outcome.failures:
         count = outcome.total - outcome.kept
         what = f"{len(outcome.failures)} samples failed and {count} of {outcome.total} cells are incomplete"
-        where = f"the others are kept, and failures/ in {given['out']} has the reasons"
+        where = f"the others are kept, and failures/ in {out} has the reasons"
         return complain(f"rmt: {what}; {where}; the same command tries them again", INCOMPLETE)
     assert outcome.table is not None
     lines = [outcome.table.to_string(index=False), ""]
     if outcome.mixed:
         lines += [f"{outcome.mixed:,} samples come from machines with other numerics, and are labelled", ""]
-    lines += [f"results are in {given['out']} ({outcome.samples:,} samples in shards/); written by this call:"]
+    lines += [f"results are in {out} ({outcome.samples:,} samples in shards/); written by this call:"]
     say("\n".join(lines + [f"  {path}" for path in outcome.written]))
     return DONE
 

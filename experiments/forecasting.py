@@ -1,0 +1,38 @@
+"""Forecasting with linear recurrences: which initialisation predicts best, beside persistence and autoregression."""
+
+from rmt.training.config import Config, ModelConfig, TrainConfig
+from rmt.training.runs import Training
+from rmt.training.table import Size, build
+
+ROWS = (
+    "dense/glorot",
+    "dense/half",
+    "dense/rescaled",
+    "dense/rescaled:alpha=0.05",
+    "dense/glorot/state-layer-norm",
+    "diagonal/uniform",
+    "diagonal/rescaled",
+    "lru/ring",
+)
+CONFIG = Config(
+    ModelConfig(d_model=32, d_hidden=64, layers=2),
+    TrainConfig(batch=8, steps=400, warm_up=40, lr=3e-3, evaluate_every=100),
+)
+QUICK = CONFIG.changed(steps=6, warm_up=0, evaluate_every=3)
+
+SIZES = {
+    "default": Size(
+        {task: Training(task, CONFIG, {"length": 500, "washout": 100}, most=64) for task in ("mackey_glass", "lorenz")},
+        ROWS,
+        runs=3,
+    ),
+    "quick": Size(
+        {"mackey_glass": Training("mackey_glass", QUICK, {"length": 200, "washout": 50, "size": 64}, most=16)},
+        ROWS[:3],
+        runs=2,
+    ),
+    # RMT_DATA names the file SN_m_tot_V2.0.csv, or its folder.
+    "sunspots": Size({"sunspots": Training("sunspots", CONFIG)}, ROWS, runs=3),
+}
+
+experiment = build("forecasting", SIZES)

@@ -1,0 +1,214 @@
+"""`rmt train` without the extra `train`: what it says, and bad input before anything is computed."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from rmt import campaign
+from rmt.campaign.plan import make_plan
+from rmt.cli import main
+from rmt.training import probe, table
+from rmt.training.runs import CURVES, NUMBERS, Training, unpack
+
+DEFAULTS = table.experiment.defaults()
+WITHOUT = importlib.util.find_spec("jax") is None or importlib.util.find_spec("optax") is None
+
+
+def run(capsys, *arguments):
+    status = main(["train", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["run", "--help"], ["probe", "--help"], ["table", "--help"]])
+def test_help_needs_no_extra(capsys, arguments):
+    status, out, err = run(capsys, *arguments)
+    assert (status, err) == (0, "")
+    assert "rmt train" in out
+
+
+@pytest.mark.skipif(not WITHOUT, reason="the extra is installed")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "digits", "--out"],
+        ["run", "imdb", "--preset", "imdb", "--out"],
+        ["probe", "--out"],
+        ["table", "--out"],
+    ],
+)
+def test_a_missing_extra_is_one_line_and_status_4(capsys, tmp_path, arguments):
+    status, out, err = run(capsys, *arguments, tmp_path / "out")
+    assert (status, out) == (4, "")
+    assert err.count("\n") == 1
+    assert "pip install 'rmt[train]'" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not WITHOUT, reason="the extra is installed")
+@pytest.mark.parametrize("name", ["table1", "forecasting"])
+def test_experiments_that_train_say_so_too(capsys, tmp_path, name):
+    assert main(["run", f"experiments/{name}.py", "--out", str(tmp_path / "out")]) == 4
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "rmt[train]" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fly"], "commands: run, probe, table"),
+        (["run"], "TASK"),
+        (["run", "digits"], "--out"),
+        (["run", "dogits", "--out", "x"], "'digits'"),
+        (["run", "digits", "--out", "x", "--init", "gloro"], "'glorot'"),
+        (["run", "digits", "--out", "x", "--init", "exact"], "exact:0.99"),
+        (["run", "digits", "--out", "x", "--recurrence", "sparse"], "'dense'"),
+        (["run", "digits", "--out", "x", "--steps", "0"], "steps"),
+        (["run", "digits", "--out", "x", "--steps", "5", "--epochs", "2"], "epochs or steps"),
+        (["run", "digits", "--out", "x", "--d-model", "many"], "many"),
+        (["run", "digits", "--out", "x", "--preset", "mnist"], "'imdb'"),
+        (["run", "digits", "--out", "x", "--option", "enlarge"], "NAME=VALUE"),
+        (["run", "digits", "--out", "x", "--max-seconds", "-1"], "max_seconds"),
+        (["run", "digits", "--out", "x", "--checkpoint-seconds", "-1"], "checkpoint_seconds"),
+        (["run", "digits", "--out", "x", "--lerning-rate", "1"], "--lerning-rate"),
+        (["probe", "--init", "gloro"], "'glorot'"),
+        (["probe", "--widths", "0"], "d_hidden"),
+        (["probe", "--seeds", "0"], "seeds"),
+        (["probe", "--seeds", "1.5"], "seeds"),
+        (["probe", "--length", "0"], "length"),
+        (["probe", "--workers", "0"], "workers"),
+        (["table", "--out", "x", "--size", "huge"], "huge"),
+        (["table", "--out", "x", "--data", "nowhere"], "nowhere"),
+        (["table", "--out", "x", "--tasks", "imdb"], "'pybytes'"),
+        (["table", "--out", "x", "--rows", "dense"], "RECURRENCE/INIT"),
+        (["table", "--out", "x", "--rows", "dense/gloro"], "'glorot'"),
+        (["table", "--out", "x", "--rows", "dense/half", "dense/half"], "differ"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert said in err
+    assert not any(tmp_path.iterdir())
+
+
+def test_out_that_is_a_file_is_refused(capsys, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    for arguments in (["run", "digits"], ["probe"], ["table"]):
+        status, _, err = run(capsys, *arguments, "--out", path)
+        assert status in (2, 4) if arguments == ["table"] and WITHOUT else status == 2
+        assert str(path) in err or status == 4
+    assert path.read_text() == "mine"
+
+
+# What needs no training
+
+
+@pytest.mark.parametrize("size", ["default", "quick", "paper"])
+def test_plan_has_a_cell_for_each_task_and_row(size):
+    made = table.plan({**DEFAULTS, "size": size})
+    expected = table.SIZES[size]
+    assert list(made) == list(expected.tasks)
+    seen = set()
+    for task, rows in made.items():
+        assert list(rows) == list(expected.rows)
+        for row, cell in rows.items():
+            model = cell.ensemble.config.model
+            assert row.split("/") == [model.recurrence, model.init, model.norm][: row.count("/") + 1]
+            assert cell.ensemble.task == task
+            seen.add(cell.sha256)
+    assert len(seen) == len(made) * len(expected.rows)
+
+
+def test_the_folder_of_the_data_is_no_part_of_what_a_run_is(monkeypatch, tmp_path):
+    before = table.plan({**DEFAULTS, "size": "paper"})["imdb"]["dense/glorot"]
+    monkeypatch.setenv("RMT_DATA", str(tmp_path))
+    assert table.plan({**DEFAULTS, "size": "paper"})["imdb"]["dense/glorot"] == before
+
+
+def test_quick_changes_the_size_and_says_so():
+    experiment = campaign.Experiment(
+        "like table1",
+        lambda options: list(table.plan(options)["digits"].values()),
+        table.experiment.samples,
+        table.experiment.options,
+        table.experiment.present,
+        quick_options={"size": "quick"},
+    )
+    assert make_plan(experiment, quick=True).options["size"] == "quick"
+    assert make_plan(experiment).options["size"] == "default"
+    chosen = make_plan(experiment, quick=True, options={"size": "default"})
+    assert set(chosen.counts.values()) == {table.SIZES["quick"].runs}
+
+
+def test_points_are_the_evaluations_of_a_run():
+    digits = table.SIZES["default"].tasks["digits"]
+    for changes, points in (
+        ({"steps": 600, "evaluate_every": 120}, 6),
+        ({"steps": 601, "evaluate_every": 120}, 7),
+        ({"steps": 7, "evaluate_every": None}, 8),
+        ({"epochs": 4, "evaluate_every": None, "warm_up": 0}, 5),
+    ):
+        assert Training("digits", digits.config.changed(**{"warm_up": 0, **changes})).points == points
+
+
+def test_unpack_gives_back_numbers_and_curves():
+    values = np.arange(2 * (len(NUMBERS) + 3 * len(CURVES)), dtype=float).reshape(2, -1)
+    found = unpack(values)
+    assert found.numbers["validation"].tolist() == values[:, 0].tolist()
+    assert found.curves["loss"][1].tolist() == values[1, [len(NUMBERS) + 1 + 5 * i for i in range(3)]].tolist()
+
+
+def test_table_of_a_probe_counts():
+    made = [
+        probe.Probe("glorot", 4, 0, (1.1, 0.9), 1, "loss", (float("nan"),)),
+        probe.Probe("glorot", 4, 1, (1.3, 1.2), 3, "gradient", (1.0, 1.0, 1.0)),
+        probe.Probe("half", 4, 0, (0.5, 0.6), None, None, (1.0,)),
+    ]
+    frame = probe.table(made)
+    assert frame[["n", "init", "runs", "diverged", "unstable"]].values.tolist() == [
+        [4, "glorot", 2, 2, 2],
+        [4, "half", 1, 0, 0],
+    ]
+    first = frame.iloc[0]
+    assert (first.first_step, first.last_step) == (1, 3)
+    assert first.radius == pytest.approx(1.125)
+    assert first.radius_max == pytest.approx(1.2)
+    shown = probe.readable(frame)
+    assert shown["diverged"].tolist() == ["2 of 2", "0 of 1"]
+    assert shown["first step"].tolist() == ["1-3", "-"]
+
+
+NEEDY = '''
+from rmt import checks
+from rmt.campaign import Experiment
+
+
+def cells(options):
+    raise checks.MissingExtraError("a library is needed: pip install 'rmt[train]'")
+
+
+experiment = Experiment("needy", cells, lambda cell, quick: 1, {}, print)
+'''
+
+
+def test_reproduce_leaves_out_what_needs_an_extra_and_goes_on(capsys, tmp_path, monkeypatch, demo_file):
+    folder = tmp_path / "clone" / "experiments"
+    folder.mkdir(parents=True)
+    (folder / "a_needy.py").write_text(NEEDY)
+    (folder / "demo.py").write_text(demo_file.read_text())
+    monkeypatch.setattr("rmt.cli.report.ROOT", folder.parent)
+    monkeypatch.chdir(folder.parent)
+    assert main(["reproduce", "--workers", "1", "--quick"]) == 0
+    captured = capsys.readouterr()
+    assert "a_needy is left out: a library is needed: pip install 'rmt[train]'\n" in captured.err
+    assert "a_needy" not in (folder.parent / "results" / "all" / "index.html").read_text()
+    assert 'href="demo/report.html"' in (folder.parent / "results" / "all" / "index.html").read_text()
+    assert main(["reproduce", "--only", "a_needy"]) == 4
+    assert "needs an extra" in capsys.readouterr().err
