@@ -32,10 +32,11 @@ class Effort:
 
     Attributes
     ----------
+    turns, samples : int
+        How often the runner and a plain loop take turns, at this many samples of about 1 ms each. What is compared
+        is a few percent apart: many short turns follow a machine whose pace drifts.
     rounds : int
-        Of every line.
-    samples : int
-        Of about 1 ms each, by the runner and by a plain loop.
+        Of the lines of two workers.
     n, dense : int
         Size and number of the matrices whose eigenvalues one worker and two workers compute.
     chunk_seconds : float
@@ -44,16 +45,17 @@ class Effort:
         Samples of the run whose memory and files are counted.
     """
 
-    rounds: int
+    turns: int
     samples: int
+    rounds: int
     n: int
     dense: int
     chunk_seconds: float
     million: int
 
 
-FULL = Effort(rounds=5, samples=10_000, n=256, dense=1200, chunk_seconds=0.5, million=1_000_000)
-QUICK = Effort(rounds=3, samples=2_000, n=256, dense=300, chunk_seconds=0.3, million=100_000)
+FULL = Effort(turns=15, samples=4_000, rounds=5, n=256, dense=1200, chunk_seconds=0.5, million=1_000_000)
+QUICK = Effort(turns=3, samples=2_000, rounds=3, n=256, dense=300, chunk_seconds=0.3, million=100_000)
 
 WORKERS = 2
 RUNNER = "campaign, samples of about 1 ms (numpy.linalg.eigvals, n = 72), serial"
@@ -103,7 +105,7 @@ def runner(effort: Effort) -> list[Row]:
             campaign.run(experiment(cell, count), out, engine="serial", seed=seed)
 
     with one_core():
-        seconds = interleave({"rmt": timed(run, count), LOOP: timed(loop, count)}, effort.rounds)
+        seconds = interleave({"rmt": timed(run, count), LOOP: timed(loop, count)}, effort.turns)
     return [
         Row(f"{RUNNER}: the loop, one sample", "", 1000 * seconds[LOOP], "ms", fewer=True),
         Row(f"{RUNNER}: time over that of the loop", LOOP, seconds["rmt"] / seconds[LOOP], fewer=True),

@@ -26,7 +26,7 @@ TINY = cases.Effort(
     sizes=(32, 64),
     limit=30.0,
 )
-TINY_CAMPAIGN = campaigns.Effort(rounds=1, samples=20, n=8, dense=40, chunk_seconds=0.001, million=30)
+TINY_CAMPAIGN = campaigns.Effort(turns=1, samples=20, rounds=1, n=8, dense=40, chunk_seconds=0.001, million=30)
 
 
 @pytest.fixture
