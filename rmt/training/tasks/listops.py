@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,10 @@ def _drawn(options: dict[str, Any], cache: Path | None, progress: Callable[[str]
         path = cache / f"listops-{key[:16]}.npz"
         if path.exists():
             return _cut(*_cached(path, sum(counts), options["length"]), counts)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise checks.InputError(f"cache {cache} cannot be written: {error.strerror or error}") from error
     rng = np.random.default_rng(options["seed"])
     drawn = trees.draw(sum(counts), rng, minimum=options["minimum"], maximum=options["length"], progress=progress)
     if path is not None:
@@ -155,7 +160,6 @@ def _keep(path: Path, tokens: np.ndarray, lengths: np.ndarray, values: np.ndarra
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     valid = np.arange(tokens.shape[1]) < lengths[:, None]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             digest = _digest(tokens, lengths, values)
             np.savez(file, tokens=tokens[valid], lengths=lengths, values=values, sha256=digest)
@@ -163,7 +167,8 @@ def _keep(path: Path, tokens: np.ndarray, lengths: np.ndarray, values: np.ndarra
     except OSError as error:
         raise checks.InputError(f"cache {path.parent} cannot be written: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _cached(path: Path, count: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ END = FIRST_OPERATOR + len(OPERATORS)
 VOCABULARY = END + 1
 
 BATCH = 20_000  # trees drawn at once
-PATIENCE = 2_000_000  # draws in a row without a new expression
+PATIENCE = 400_000  # draws in a row without a new expression
 
 
 @dataclass

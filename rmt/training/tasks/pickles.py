@@ -19,13 +19,15 @@ from rmt import checks
 
 MAX_INSTRUCTIONS = 1_000_000
 
-# What a pickle of an array asks for; before NumPy 2, numpy._core was numpy.core.
+# What a pickle of an array asks for. Before NumPy 2, numpy._core was numpy.core; up to protocol 2, bytes are encoded
+# strings, and no bytes are bytes().
 _KNOWN = {
     "numpy._core.multiarray._reconstruct": "array",
     "numpy._core.numeric._frombuffer": "buffer",
     "numpy.ndarray": "ndarray",
     "numpy.dtype": "dtype",
     "_codecs.encode": "encode",
+    "builtins.bytes": "empty",
 }
 _NUMERIC = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 _MARK = object()
@@ -132,19 +134,18 @@ class _Machine:
         elif name == "LIST":
             stack.append(self.above())
         elif name == "DICT":
-            values = self.above()
-            stack.append(dict(zip(values[::2], values[1::2], strict=True)))
+            stack.append(_pairs(self.above()))
         elif name in ("APPEND", "APPENDS"):
             values = [stack.pop()] if name == "APPEND" else self.above()
             self.top(list).extend(values)
         elif name in ("SETITEM", "SETITEMS"):
             values = [stack.pop(-2), stack.pop()] if name == "SETITEM" else self.above()
-            self.top(dict).update(zip(values[::2], values[1::2], strict=True))
+            self.top(dict).update(_pairs(values))
         elif name == "GLOBAL":
-            stack.append(_asked_for(str(argument).replace(" ", ".", 1)))
+            stack.append(_asked_for(argument.replace(" ", ".", 1)))
         elif name == "STACK_GLOBAL":
             module, attribute = self.few(2)
-            stack[-2:] = [_asked_for(f"{module}.{attribute}")]
+            stack[-2:] = [_asked_for(f"{_text(module)}.{_text(attribute)}")]
         elif name == "REDUCE":
             function, arguments = self.few(2)
             stack[-2:] = [_called(function, arguments)]
@@ -185,14 +186,14 @@ _CONSTANTS: dict[str, Any] = {
     "MARK": _MARK,
 }
 _LITERALS = {
-    *("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "BINFLOAT"),
+    *("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
 
 
 def _asked_for(name: str) -> _Name:
-    role = _KNOWN.get(name.replace("numpy.core.", "numpy._core.", 1))
+    role = _KNOWN.get(name.replace("numpy.core.", "numpy._core.", 1).replace("__builtin__.", "builtins.", 1))
     if role is None:
         raise checks.InputError(f"it asks for {name[:80]!a}, and nothing is executed")
     return _Name(role)
@@ -206,7 +207,9 @@ def _called(function: Any, arguments: Any) -> Any:
     if role == "dtype":
         return _Type(_text(arguments[0]))
     if role == "encode":
-        return arguments[0].encode("latin-1")
+        return _text(arguments[0]).encode("latin-1")
+    if role == "empty" and arguments == ():
+        return b""
     if role == "buffer":
         data, kind, shape, order = arguments
         return _Array(_filled(shape, kind, _text(order) == "F", data))
@@ -232,12 +235,22 @@ def _filled(shape: Any, kind: Any, fortran: bool, data: Any) -> np.ndarray:
     if not _NUMERIC.fullmatch(code):
         raise checks.InputError(f"it has an array of {code[:20]!a}, and only numbers are read")
     dtype = np.dtype(code)
-    lengths = [int(length) for length in shape]
-    if min(lengths, default=0) < 0 or math.prod(lengths) * dtype.itemsize != len(data):
-        raise checks.InputError(f"its array does not take the {len(data):,} bytes there")
+    proper = type(shape) is tuple and len(shape) <= 32 and all(type(n) is int and 0 <= n < 2**48 for n in shape)
+    if not proper or type(data) not in (bytes, bytearray) or math.prod(shape) * dtype.itemsize != len(data):
+        raise checks.InputError("the bytes of its array do not fit its shape")
     flat = np.frombuffer(bytes(data), dtype)
-    return flat.reshape(lengths[::-1]).T if fortran else flat.reshape(lengths)
+    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+
+
+def _pairs(values: list[Any]) -> dict[Any, Any]:
+    """Return keys and values in turn as a dict; no key is looked into, as a hash would."""
+    if any(type(key) not in (str, bytes, int) for key in values[::2]):
+        raise checks.InputError("its pickle has a key that is neither text nor an integer")
+    return dict(zip(values[::2], values[1::2], strict=True))
 
 
 def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    """Return text as such; anything else may be endless when it is written down."""
+    if type(value) not in (str, bytes):
+        raise checks.InputError("its pickle has something else where a name belongs")
+    return value.decode("latin-1") if isinstance(value, bytes) else value
