@@ -13,7 +13,7 @@ function element(name, attributes = {}, ...children) {
 function frame(place, title) {
   const width = Math.max(260, Math.min(place.clientWidth || 680, 1000));
   const height = Math.round(Math.max(240, Math.min(0.55 * width, 400)));
-  const box = { left: 52, right: width - 14, top: 14, bottom: height - 44 };
+  const box = { left: 52, right: width - 14, top: 26, bottom: height - 44 };
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
   place.replaceChildren(svg);
   return { svg, box };
@@ -68,7 +68,7 @@ function plotGrowth(place, curves, median, T, n) {
   line(svg, "axis", box.left, box.bottom, box.right, box.bottom);
   line(svg, "axis", box.left, box.top, box.left, box.bottom);
   label(svg, "step t", (box.left + box.right) / 2, box.bottom + 36, "middle", "tick");
-  label(svg, "E‖h‖²/n", box.left + 6, box.top + 10, "start", "halo");
+  label(svg, "E‖h‖²/n", 4, box.top - 10, "start");
   const size = { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top };
   const clip = element("clipPath", { id: "inside" }, element("rect", size));
   const inside = element("g", { "clip-path": "url(#inside)" });
@@ -85,8 +85,7 @@ function plotGrowth(place, curves, median, T, n) {
       inside.append(element("path", { class: `curve median ${rule}`, d: path(drawn) }));
     }
   }
-  const left = x(T) > box.right - 70;
-  label(svg, `T = ${T}`, x(T) + (left ? -5 : 5), box.bottom - 8, left ? "end" : "start");
+  label(svg, `T = ${T}`, Math.max(100, Math.min(x(T), box.right - 30)), box.top - 10);
 }
 
 // The density of rho, and the thresholds 1/gain.
