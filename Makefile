@@ -18,7 +18,7 @@ help:
 	@echo "make notebooks   execute the notebooks in notebooks/, and keep their outputs"
 	@echo "make docs        the documentation, as pages in $(SITE)/html"
 	@echo "make linkcheck   try every link of the documentation that leads elsewhere; needs the internet"
-	@echo "make bench       benchmarks/results.md and scaling.png, .svg: speed against peers, on one quiet core"
+	@echo "make bench       benchmarks/results.md, scaling.png, .svg and campaigns.md: speed against peers, on two quiet cores"
 	@echo "make bench-quick a first look at them in results/bench-quick"
 	@echo "make test        lint, and the quick tests"
 	@echo "make test-all    lint, and all tests: the long statistical batteries too"
@@ -54,9 +54,11 @@ linkcheck: dev
 
 bench: core
 	$(VENV)/bin/python -m benchmarks.run
+	$(VENV)/bin/python -m benchmarks.campaigns
 
 bench-quick: core
 	$(VENV)/bin/python -m benchmarks.run --quick --out results/bench-quick
+	$(VENV)/bin/python -m benchmarks.campaigns --quick --out results/bench-quick
 
 # What is heavy is decided here alone; a test says so with @pytest.mark.heavy.
 test: lint

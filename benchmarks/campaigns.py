@@ -1,6 +1,6 @@
 """What a campaign costs: against a plain loop, with a second worker, and in memory and files for a million samples.
 
-python -m benchmarks.campaigns [--quick]
+python -m benchmarks.campaigns [--quick] [--out DIR]
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import rmt
-from benchmarks.report import row_cells
+from benchmarks import report
 from benchmarks.timing import Measure, Row, interleave, one_core, python, timed
 from rmt import campaign
 from rmt.campaign.progress import Silent
@@ -219,12 +220,23 @@ def every_row(effort: Effort) -> Iterator[Row]:
             yield replace(row, target=TARGETS.get((row.work, row.peer)))
 
 
+def run(effort: Effort, out: Path, command: str) -> None:
+    """Measure everything, and write campaigns.md into `out`; `command` is named as what wrote it."""
+    start = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    rows = report.shown(every_row(effort))
+    minutes = (time.perf_counter() - start) / 60
+    text = report.campaign_markdown(rows, command=command, minutes=minutes, chunk_seconds=effort.chunk_seconds)
+    (out / "campaigns.md").write_text(text)
+    print(f"wrote {out / 'campaigns.md'} after {minutes:.1f} minutes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a first look, in a minute")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where the file goes")
     options = parser.parse_args()
-    for row in every_row(QUICK if options.quick else FULL):
-        print(*filter(None, row_cells(row)), sep=" | ", flush=True)
+    run(QUICK if options.quick else FULL, options.out, f"make bench{'-quick' if options.quick else ''}")
 
 
 if __name__ == "__main__":

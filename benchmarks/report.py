@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,8 @@ Written by `{command}` ({minutes:.0f} min): change the code, not this file.
 
 ## How it was measured
 
-Everything but campaigns runs in one process pinned to one core, with one thread for BLAS, Numba and rmt. The methods
-of a line take turns, A B A B ..., on the same matrices or seeds. A ratio is formed in each round; the table shows the
+Everything runs in one process pinned to one core, with one thread for BLAS, Numba and rmt. The methods of a line
+take turns, A B A B ..., on the same matrices or seeds. A ratio is formed in each round; the table shows the
 median of the rounds and, in brackets, their quartiles. "x" is the time of the peer divided by that of rmt, unless the
 line says otherwise. Every method has run once before, so that compilation is not timed (not so numpy.linalg.eigvals
 above n = 1,024). The peers of the certified radius are given matrices that are drawn already, although rmt draws its
@@ -90,16 +91,6 @@ Peak memory is the `ru_maxrss` of a process that does nothing else, Python and l
 ## Targets
 
 {rows}
-
-## Campaigns
-
-What `rmt run` costs beside the samples themselves. The plain loop keeps its samples in an array; the runner seeds
-each, stores all, verifies them and reads them again. Both are warm, and take turns on one core. The pace of worker
-processes, on two cores, is the slope of the samples stored over time, from the second quarter of a run on, in chunks
-of {chunk_seconds:g} s; their start is a line of its own. Memory is that of a process of its own, beyond that of one
-which imports rmt and pandas and ends; kernels that are loaded for the canary are in it.
-
-{campaigns}
 
 ## Wrong answers
 
@@ -122,21 +113,38 @@ calls for 100,000 samples; krylov in calls for several samples where n <= 25,000
 {versions}
 """
 
+CAMPAIGNS = """# Benchmarks of campaigns
+
+Written by `{command}` ({minutes:.0f} min): change the code, not this file.
+
+What `rmt run` costs beside the samples themselves. The plain loop keeps its samples in an array; the runner seeds
+each, stores all, verifies them and reads them again. Both are warm, and take turns on one core. The pace of worker
+processes, on two cores, is the slope of the samples stored over time, from the second quarter of a run on, in chunks
+of {chunk_seconds:g} s; their start is a line of its own. Memory is that of a process of its own, beyond that of one
+which imports rmt and pandas and ends; kernels that are loaded for the canary are in it.
+
+{rows}
+
+## Versions
+
+{versions}
+"""
+
 
 def row_table(rows: list[Row]) -> str:
     return table(["work", "against", "median (quartiles)", "target", "met"], [row_cells(row) for row in rows])
 
 
-def markdown(
-    rows: list[Row],
-    campaigns: list[Row],
-    misses: pd.DataFrame,
-    times: pd.DataFrame,
-    *,
-    command: str,
-    minutes: float,
-    chunk_seconds: float,
-) -> str:
+def shown(rows: Iterable[Row]) -> list[Row]:
+    """Print each row when it has been measured."""
+    found = []
+    for row in rows:
+        print(*filter(None, row_cells(row)), sep=" | ", flush=True)
+        found.append(row)
+    return found
+
+
+def markdown(rows: list[Row], misses: pd.DataFrame, times: pd.DataFrame, *, command: str, minutes: float) -> str:
     """Return results.md."""
     torch = (
         "" if importlib.util.find_spec("torch") else "torch.linalg.eigvals is left out: torch is not installed here.\n"
@@ -150,9 +158,18 @@ def markdown(
         minutes=minutes,
         torch=torch,
         rows=row_table(rows),
-        campaigns=row_table(campaigns),
-        chunk_seconds=chunk_seconds,
         misses=table(list(misses.columns), [[str(cell) for cell in row] for row in misses.itertuples(index=False)]),
         times=table(["n", *times.columns], seconds),
+        versions=table(["what", "version"], versions()),
+    )
+
+
+def campaign_markdown(rows: list[Row], *, command: str, minutes: float, chunk_seconds: float) -> str:
+    """Return campaigns.md."""
+    return CAMPAIGNS.format(
+        command=command,
+        minutes=minutes,
+        chunk_seconds=chunk_seconds,
+        rows=row_table(rows),
         versions=table(["what", "version"], versions()),
     )
