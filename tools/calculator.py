@@ -14,7 +14,7 @@ import rmt
 SOURCES = Path(__file__).parents[1] / "docs" / "calculator"
 # What the page claims, and the tests hold it to: largest errors against the library, absolute.
 GAIN_ERROR, RISK_ERROR = 1e-7, 1e-6
-MEDIAN_ERROR = 0.1  # of the logarithm
+MEDIAN_ERROR = 0.2  # of the logarithm, where it is largest
 
 
 def page(*, back: str = "") -> str:

@@ -76,7 +76,7 @@ def median_steps(n: int) -> list[int]:
 
 def median_samples(n: int) -> int:
     """Return how many samples a median is of: fewer where each takes long."""
-    return 32_000 if n <= 256 else 16_000 if n <= 1024 else 8_000
+    return 4000 if n <= 1024 else 2000
 
 
 def median_row(n: int, field: str, rule: str) -> list[float]:

@@ -83,12 +83,17 @@ def try_out(archives):
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder, "bin", "python")
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-        for i, archive in enumerate(archives):
-            subprocess.run([*pip, *(["--no-deps", "--force-reinstall"] if i else []), archive], check=True)
-            subprocess.run([python, "-m", "pip", "--disable-pip-version-check", "check"], check=True)
-            smoke = [python, "-I", "-W", "error", ROOT / "tools" / "smoke.py", ROOT / "experiments" / "template.py"]
-            subprocess.run(smoke, check=True, cwd=folder)
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        smoke = [ROOT / "tools" / "smoke.py", ROOT / "experiments" / "template.py"]
+        for archive in archives:
+            over = ["--no-deps", "--force-reinstall"] if archive != archives[0] else []
+            for command in (
+                [*pip, "install", *over, archive],
+                [*pip, "check"],
+                [python, "-I", "-W", "error", *smoke],
+            ):
+                if subprocess.run(command, cwd=folder).returncode:
+                    sys.exit(f"{archive.name} does not work: the reason is above")
             print(f"{archive.name}: installs and works", flush=True)
 
 

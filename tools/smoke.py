@@ -27,7 +27,7 @@ def library():
     assert installed.is_relative_to(sys.prefix), f"{installed} is not of this environment"
     assert rmt.__version__ == importlib.metadata.version("rmt")
     for name in ("py.typed", "paper.mplstyle", "report/page.html.jinja"):
-        assert installed.with_name(name).is_file(), f"{name} was not installed"
+        assert (installed.parent / name).is_file(), f"{name} was not installed"
     assert abs(rmt.SpectralRadiusLaw(64).sf(1.0) - 0.883069054351) < 1e-11
     assert abs(rmt.rescaled_gain(256, rule="paper") - 0.88799803) < 1e-8
     W = rmt.rescaled_glorot(64).draw(rng=0)
