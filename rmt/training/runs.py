@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator
 
 from rmt import checks
-from rmt.campaign.identity import digest
+from rmt.campaign.identity import describe, digest
 from rmt.training.config import Config, TrainConfig
 from rmt.training.tasks import Task, load_task, task_function
 
@@ -147,7 +147,7 @@ def record(training: Training, seed: int) -> np.ndarray:
     task = training.load()
     config = training.config.changed(seed=seed)
     place = os.environ.get(CHECKPOINTS)
-    folder = Path(place, f"{digest(training)[:16]}-{seed}") if place else None
+    folder = Path(place, f"{digest(describe(training))[:16]}-{seed}") if place else None
     result = fit(task, config, folder=folder)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
