@@ -52,8 +52,8 @@ html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
 html_last_updated_fmt = None
-pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -98,6 +98,11 @@ def test_commands_that_print_end_well(words, capsys):
     assert capsys.readouterr().out
 
 
+def test_every_command_is_on_its_page():
+    listed = re.findall(r"^\| `rmt (\w+)", (DOCS / "commands.md").read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text()
     found = re.compile(r"(?:`|^)make ([\w-]+)", flags=re.MULTILINE)

@@ -3,12 +3,13 @@
 import importlib.util
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from rmt import campaign
+from rmt import campaign, checks
 from rmt.campaign.plan import make_plan
 from rmt.cli import main
-from rmt.training import probe, table
+from rmt.training import presenting, probe, table
 from rmt.training.runs import CURVES, NUMBERS, Training, unpack
 
 DEFAULTS = table.experiment.defaults()
@@ -185,7 +186,7 @@ def test_table_of_a_probe_counts():
     assert shown["first step"].tolist() == ["1-3", "-"]
 
 
-NEEDY = '''
+NEEDY = """
 from rmt import checks
 from rmt.campaign import Experiment
 
@@ -195,7 +196,7 @@ def cells(options):
 
 
 experiment = Experiment("needy", cells, lambda cell, quick: 1, {}, print)
-'''
+"""
 
 
 def test_reproduce_leaves_out_what_needs_an_extra_and_goes_on(capsys, tmp_path, monkeypatch, demo_file):
@@ -212,3 +213,48 @@ def test_reproduce_leaves_out_what_needs_an_extra_and_goes_on(capsys, tmp_path, 
     assert 'href="demo/report.html"' in (folder.parent / "results" / "all" / "index.html").read_text()
     assert main(["reproduce", "--only", "a_needy"]) == 4
     assert "needs an extra" in capsys.readouterr().err
+
+
+@pytest.fixture
+def stored():
+    """What a campaign of two rows on one task could have stored: of three runs of the first, one diverged."""
+    size = table.SIZES["quick"]
+    made = table.plan({**DEFAULTS, "size": "quick", "rows": "dense/glorot dense/half"})
+    training = size.tasks["digits"]
+    data = {}
+    for row, cell in made["digits"].items():
+        numbers = {name: np.arange(3.0) for name in NUMBERS} | {"data": np.full(3, 5.0)}
+        numbers["test"] = np.array([0.2, 0.4, 0.9])
+        gone = 2.0 if row == "dense/glorot" else np.nan
+        numbers["diverged_at"] = np.array([np.nan, np.nan, gone])
+        curves = np.tile(np.linspace(0, 1, 3)[:, None], (3, 1, len(CURVES)))
+        flat = np.stack([numbers[name] for name in NUMBERS], axis=1)
+        data[cell] = np.concatenate([flat, curves.reshape(3, -1)], axis=1)
+    baselines = {"digits": table.baseline_cell(training)}
+    data[baselines["digits"]] = np.array([[0.1, 0.86, 5.0]])
+    return data, made, baselines
+
+
+def test_means_leave_out_runs_that_diverged(stored, tmp_path):
+    shown = presenting.write(*stored, tmp_path, "table1").set_index("row")
+    frame = pd.read_csv(tmp_path / "table1.csv", na_values="undefined").set_index("row")
+    glorot, half = frame.loc["dense/glorot"], frame.loc["dense/half"]
+    assert (glorot.test, glorot.diverged, glorot.first_step, glorot.runs) == (pytest.approx(0.3), 1, 2, 3)
+    assert glorot.test_sd == pytest.approx(np.std([0.2, 0.4], ddof=1))
+    assert (half.test, half.diverged) == (pytest.approx(0.5), 0)
+    assert np.isnan(half.first_step)
+    assert frame.loc["least squares", "test"] == 0.86
+    assert shown.accuracy["dense/glorot"] == "0.300 ± 0.141"
+    assert shown.diverged["dense/glorot"] == "1 of 3, step 2"
+    assert shown.accuracy["baseline: least squares"] == "0.860"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"table1.{x}" for x in ("csv", "md", "tex", "pdf", "png", "svg")
+    }
+
+
+def test_runs_with_other_data_are_refused(stored, tmp_path):
+    data, made, baselines = stored
+    data[made["digits"]["dense/half"]][1, NUMBERS.index("data")] = 6.0
+    with pytest.raises(checks.InputError, match="runs of digits had different data"):
+        presenting.write(data, made, baselines, tmp_path, "table1")
+    assert not any(tmp_path.iterdir())

@@ -19,7 +19,7 @@ INNER = ("cifar-10-batches-py", "cifar-10-batches-bin")
 NEEDED = f"the folder {INNER[0]} or {INNER[1]} of CIFAR-10, with data_batch_1 to data_batch_5 and test_batch"
 IMAGES, PIXELS, CLASSES = 10_000, 32 * 32, 10  # images of a file
 COLOURS = ("grey", "rgb", "flat")
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+LUMA = np.array([299, 587, 114])  # thousandths, ITU-R BT.601
 HELD_OUT = 0.1
 
 
@@ -141,7 +141,7 @@ def _from_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _from_pickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the same of a pickled dict with ``data`` and ``labels``."""
-    content = files.content(path, IMAGES * (3 * PIXELS + 256) + 10_000)  # 256: the name of an image, and its class
+    content = files.content(path, IMAGES * (6 * PIXELS + 256) + 10_000)  # some protocols need two bytes for one
     try:
         tree = pickles.loads(content)
         if type(tree) is not dict:
@@ -163,7 +163,7 @@ def _coloured(pixels: np.ndarray, colour: str) -> np.ndarray:
     """Return planes (N, 3072) as steps (N, T, d) of uint8."""
     planes = pixels.reshape(-1, 3, PIXELS).transpose(0, 2, 1)
     if colour == "grey":
-        return np.rint(planes @ LUMA).astype(np.uint8)[..., None]
+        return ((planes @ LUMA + 500) // 1000).astype(np.uint8)[..., None]
     return planes if colour == "rgb" else np.ascontiguousarray(planes).reshape(-1, 3 * PIXELS, 1)
 
 

@@ -136,13 +136,23 @@ def _sources(name: str, names: Sequence[str]) -> list[Source]:
     spec = importlib.util.find_spec(name)  # of a top-level name: imports nothing
     if spec is None or not spec.submodule_search_locations:
         raise checks.InputError(f"packages must be installed packages, and {name!r} is none")
-    pattern = re.compile("|".join(sorted(names, key=len, reverse=True)).encode(), re.IGNORECASE)
     found = {}
     for root in map(Path, spec.submodule_search_locations):
         for path in root.rglob("*.py"):
             text = _HEADER.sub(b"", files.content(path, MAX_FILE))
-            found[f"{name}/{path.relative_to(root).as_posix()}"] = pattern.sub(b"_", text)
+            found[f"{name}/{path.relative_to(root).as_posix()}"] = _without(text, names)
     return [Source(key, found[key]) for key in sorted(found)]
+
+
+def _without(text: bytes, names: Sequence[str]) -> bytes:
+    """Return a text with a ``_`` for each of the names, in capitals or not."""
+    for name in sorted((name.lower().encode() for name in names), key=len, reverse=True):
+        lower, parts, begin = text.lower(), [], 0
+        while (place := lower.find(name, begin)) >= 0:
+            parts.append(text[begin:place])
+            begin = place + len(name)
+        text = b"_".join([*parts, text[begin:]])
+    return text
 
 
 def divide(sources: Sequence[Source]) -> tuple[list[Source], list[Source], list[Source]]:
