@@ -215,7 +215,7 @@ class _Run:
         faulty = self.config.emulate_paper
         test = self._score(self.task.test, self.carry)[0] if faulty else None
         before = self.history[-1].step
-        mean = float(np.mean(np.float32(self.losses[before : self.step]), dtype=np.float64))
+        mean = float(np.mean(np.array(self.losses[before : self.step], np.float32), dtype=np.float64))
         entry = self._evaluation(loss=mean, validation_loss=loss, validation=validation, test=test)
         self.history.append(entry)
         judged = "test" if faulty else "validation"
@@ -226,7 +226,8 @@ class _Run:
     def _evaluation(self, **scores: float | None) -> Evaluation:
         radii = tuple(self.model.radii(self.carry.parameters))
         names = ("loss", "validation_loss", "validation", "test")
-        return Evaluation(self.step, self.step / self.epoch, *(scores.get(name) for name in names), radii)
+        loss, validation_loss, validation, test = (scores.get(name) for name in names)
+        return Evaluation(self.step, self.step / self.epoch, loss, validation_loss, validation, test, radii)
 
     def conclude(self) -> None:
         """Score the best parameters on the test set: the run is over."""
@@ -252,7 +253,9 @@ class _Run:
             "history": [dataclasses.asdict(entry) for entry in self.history],
             "best": None if self.best is None else self.history.index(self.best),
         }
-        checkpoints.save(self.folder, self.step, {**trees, **arrays, "losses": np.float32(self.losses)}, record)
+        checkpoints.save(
+            self.folder, self.step, {**trees, **arrays, "losses": np.array(self.losses, np.float32)}, record
+        )
 
     def result(self) -> FitResult:
         """Return what there is."""
@@ -274,7 +277,7 @@ class _Run:
             history=tuple(self.history),
             best=self.best,
             test=self.test,
-            losses=np.float32(self.losses),
+            losses=np.array(self.losses, np.float32),
             seconds_per_step=median(self.wall),
             cpu_seconds_per_step=median(self.cpu),
             n_parameters=sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self.carry.parameters)),
@@ -292,4 +295,5 @@ def _difference(stored: Any, present: Any) -> tuple[str, str]:
     if not (isinstance(stored, dict) and isinstance(present, dict)):
         return repr(stored), repr(present)
     names = [name for name in present if stored.get(name) != present[name]]
-    return tuple(", ".join(f"{name}={values.get(name)!r}" for name in names) for values in (stored, present))
+    held, asked = (", ".join(f"{name}={values.get(name)!r}" for name in names) for values in (stored, present))
+    return held, asked

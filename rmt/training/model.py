@@ -226,8 +226,11 @@ def moved_eigenvalues(config: ModelConfig, seed: int, *, emulate_paper: bool = F
     if config.recurrence != "lru":
         return 0
     law = Initialisation.parse(config.init)
-    options = {"layers": config.layers, "emulate_paper": emulate_paper}
-    drawn = (law.eigenvalues(config.d_hidden, _stream(seed, "recurrence", i), **options) for i in range(config.layers))
+    streams = (_stream(seed, "recurrence", i) for i in range(config.layers))
+    drawn = (
+        law.eigenvalues(config.d_hidden, stream, layers=config.layers, emulate_paper=emulate_paper)
+        for stream in streams
+    )
     return sum(within_disc(eigenvalues)[1] for eigenvalues in drawn)
 
 

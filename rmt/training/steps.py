@@ -85,7 +85,7 @@ def compiled(model: Model, kind: str, train: TrainConfig, warm_up: int, steps: i
 
 @lru_cache(maxsize=16)
 def _compiled(model: Model, kind: str, train: TrainConfig, late: bool) -> Compiled:
-    rule = optimiser(train, train.warm_up, train.steps, late=late)
+    rule = optimiser(train, train.warm_up, int(train.steps or 0), late=late)
 
     def start(parameters: Any, state: Any) -> Carry:
         parameters, state = jax.tree.map(jnp.asarray, (parameters, state))
