@@ -6,8 +6,9 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +183,14 @@ def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        for distribution in importlib.metadata.packages_distributions().get(name, ()):
+        for distribution in _distributions().get(name, ()):
             return importlib.metadata.version(distribution)
     return "unknown"
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 def _digest(packages: Sequence[Sequence[Source]]) -> str:
