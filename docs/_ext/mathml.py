@@ -6,6 +6,7 @@
 import re
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 from docutils import nodes
 from latex2mathml.converter import convert
@@ -30,7 +31,10 @@ RANGES = (
     (0x1D7CE, 0x1D7D8),
 )
 
-FUNCTION = "<mi>(?:log|exp|sin|cos|arg|sinh|cosh|atanh|det)</mi>"
+# The name of a function, unless it carries limits or a power.
+FUNCTION = "".join(f"(?<!<{tag}>)" for tag in ("msub", "msup", "msubsup", "munder", "munderover"))
+FUNCTION += "<mi>[A-Za-z]{2,}</mi>"
+CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3, "munderover": 3, "mroot": 2}
 SPACE = '<mspace width="0.167em" />'
 
 
@@ -40,11 +44,25 @@ def mathml(latex, display):
     for bar in ("Vert", "vert"):  # fences: `convert` spaces them as operators unless told which side they are on
         latex = latex.replace(rf"\l{bar}", rf"\left\l{bar}").replace(rf"\r{bar}", rf"\right\r{bar}")
     element = convert(latex, display=display)
-    if "<mi>&</mi>" in element or re.search(r"<mi>\\", element):
-        raise ValueError(f"a formula that latex2mathml does not understand: {latex}")
+    # Names of functions are names, and bars are as tall as letters.
+    element = re.sub(r"<mo[^>]*>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", element)
+    element = re.sub(r'<mo stretchy="true"([^>]*)>(\||&#x02016;|&#x0007C;)', r'<mo stretchy="false"\1>\2', element)
+    element = element.replace("<mi>&#x00393;</mi>", '<mi mathvariant="normal">&#x00393;</mi>')
     # "log n" and "2 log", not "logn" and "2log".
-    element = re.sub(rf"({FUNCTION})(?=<m(?!o|space))", rf"\1{SPACE}", element)
-    return re.sub(rf"(</(?:mi|mn|msub|msup|mfrac)>)(?={FUNCTION})", rf"\1{SPACE}", element)
+    element = re.sub(rf"({FUNCTION})(?=<m(?!o|space|under))", rf"\1{SPACE}", element)
+    element = re.sub(rf"(</(?:mi|mn|msub|msup|mfrac|msqrt)>)(?={FUNCTION})", rf"\1{SPACE}", element)
+    if not well_formed(element):
+        raise ValueError(f"a formula that latex2mathml does not understand: {latex}")
+    return element
+
+
+def well_formed(element):
+    """Whether every element has as many children as it must, and nothing of LaTeX is left."""
+    for node in ElementTree.fromstring(element).iter():
+        tag = node.tag.rpartition("}")[2]
+        if len(node) != CHILDREN.get(tag, len(node)) or (node.text or "").strip()[:1] in ("\\", "&"):
+            return False
+    return True
 
 
 def visit_inline(self, node):
