@@ -78,6 +78,22 @@ def visit_block(self, node):
     raise nodes.SkipNode
 
 
+def narrow_radicals(font):
+    """Make tall root signs as wide as the smallest: Chromium leaves room behind every root for the widest there is."""
+    variants = font["MATH"].table.MathVariants
+    root = font.getBestCmap()[0x221A]
+    construction = variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(root)]
+    names = {record.VariantGlyph for record in construction.MathGlyphVariantRecord}
+    names |= {part.glyph for part in construction.GlyphAssembly.PartRecords}
+    width = font["hmtx"][root][0]
+    for name in names - {root}:
+        glyph = font["glyf"][name]
+        advance, bearing = font["hmtx"][name]
+        glyph.coordinates.scale((width / advance, 1))
+        glyph.recalcBounds(font["glyf"])
+        font["hmtx"][name] = (width, round(bearing * width / advance))
+
+
 def write_font(app, error):
     """Put the subset of the font among the static files."""
     target = Path(app.outdir) / "_static" / FONT
@@ -87,6 +103,7 @@ def write_font(app, error):
     from fontTools import subset
 
     font = subset.load_font(str(Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"), subset.Options())
+    narrow_radicals(font)
     options = subset.Options(flavor="woff", notdef_outline=True, hinting=False, layout_features=["ssty"])
     subsetter = subset.Subsetter(options)
     subsetter.populate(unicodes=[point for start, stop in RANGES for point in range(start, stop)])

@@ -40,7 +40,7 @@ commands:
   rmt radius --n N         how large is the spectral radius of an N x N Glorot matrix?
   rmt gain --n N           by which factor must that matrix be scaled to be stable?
   rmt audit FILE           will the recurrent weights in FILE explode, when, and what to change?
-  rmt train run TASK       train a model of linear recurrences; see what its initialisation does (extra: train)
+  rmt train run TASK       train a model of linear recurrences; see what its init does (extra: train)
 
 examples:
   rmt radius --n 256
