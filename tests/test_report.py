@@ -214,7 +214,11 @@ def test_reproduce_runs_what_it_is_asked_for(tmp_path, capsys, monkeypatch):
     assert main(["reproduce", "--workers", "1"]) == 3
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1].startswith("rmt: samples failed in bad;")
-    assert 'href="bad/report.html"' in (clone / "results" / "all" / "index.html").read_text()
+    index = clone / "results" / "all" / "index.html"
+    assert 'href="bad/report.html"' in index.read_text()
+    assert main(["reproduce", "--only", "good", "--workers", "1"]) == 0  # leads to the pages of earlier calls too
+    assert re.findall(r'href="(\w+)/report.html"', index.read_text()) == ["bad", "good"]
+    capsys.readouterr()
     assert main(["reproduce", "--only", "nothing"]) == 2
     assert "bad, good" in capsys.readouterr().err
     monkeypatch.setattr("rmt.cli.report.ROOT", tmp_path)

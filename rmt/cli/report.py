@@ -36,6 +36,7 @@ def reproduce(arguments: list[str], resume: str) -> int:
     from rmt import campaign
     from rmt.campaign.progress import display
     from rmt.report import write_index
+    from rmt.report.page import PAGE
 
     given = _reproduce_parser().parse_args(arguments)
     files = {path.stem: path for path in sorted((ROOT / "experiments").glob("*.py")) if _is_experiment(path)}
@@ -70,7 +71,10 @@ def reproduce(arguments: list[str], resume: str) -> int:
             failed.append(name)
     if not done:
         return complain("rmt: every one of these experiments needs an extra that is not installed", NO_EXTRA)
-    say(f"results are in {out}; open {write_index(out, done)}")
+    folders = [folder for name in files for folder in (name, f"{name}-quick")]
+    # Those of earlier calls too.
+    known = [folder for folder in folders if folder in done or (out / folder / PAGE).is_file()]
+    say(f"results are in {out}; open {write_index(out, known)}")
     if failed:
         return complain(f"rmt: samples failed in {', '.join(failed)}; the same command tries them again", INCOMPLETE)
     return DONE
