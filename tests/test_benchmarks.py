@@ -209,6 +209,13 @@ def test_committed_results_are_whole():
     assert (FOLDER / "scaling.svg").exists()
 
 
+def test_committed_results_of_campaigns_are_whole():
+    text = (FOLDER / "campaigns.md").read_text()
+    assert_well_formed(text, "make bench", ("work", "what"))
+    aimed = [(work, peer) for work, peer, _, target, _ in tables(text)[0][2:] if target]
+    assert sorted(aimed) == sorted(campaigns.TARGETS)
+
+
 def test_every_target_of_campaigns_is_measured(monkeypatch):
     seconds = {"rmt": np.array([3.0]), campaigns.LOOP: np.array([2.0]), "1": np.array([4.0]), "2": np.array([2.0])}
     monkeypatch.setattr(
