@@ -270,15 +270,36 @@ def lru_parameters(eigenvalues: Any) -> lru.LRUParameters:
 
 
 def _factors(matrices: Any, radius: float) -> Any:
-    """Return the factor for each matrix that gives it the radius, computed in NumPy."""
+    """Return the factor for each matrix that gives it the radius, computed in NumPy.
+
+    Under jit the numbers cross to the host and back as 32-bit words: `jax.enable_x64` as a context holds for one
+    thread, a callback may run in another, and there JAX would round them to single precision.
+    """
     kind = matrices.real.dtype
-
-    def host(W: Any) -> np.ndarray:
-        return factors(np.asarray(W), radius).astype(kind)
-
     if not isinstance(matrices, jax.core.Tracer):
-        return jnp.asarray(host(matrices))
-    return jax.pure_callback(host, jax.ShapeDtypeStruct(matrices.shape[:-2], kind), matrices, vmap_method="expand_dims")
+        return jnp.asarray(factors(np.asarray(matrices), radius).astype(kind))
+
+    def host(*parts: Any) -> np.ndarray:
+        real, *imag = (_words_to_floats(part, kind) for part in parts)
+        scale = factors(real + 1j * imag[0] if imag else real, radius)
+        return scale.astype(kind)[..., None].view(np.uint32)
+
+    parts = (matrices.real, matrices.imag) if _field(matrices.dtype) == "complex" else (matrices,)
+    words = [_floats_to_words(part) for part in parts]
+    count = words[0].shape[-1]
+    result = jax.ShapeDtypeStruct((*matrices.shape[:-2], count), jnp.uint32)
+    scale = jax.pure_callback(host, result, *words, vmap_method="expand_dims")
+    return jax.lax.bitcast_convert_type(scale if count > 1 else scale[..., 0], kind)
+
+
+def _floats_to_words(x: Any) -> Any:
+    """Return the bits of real numbers as unsigned integers of 32 bits along a new last axis."""
+    words = jax.lax.bitcast_convert_type(x, jnp.uint32)
+    return words if words.ndim > x.ndim else words[..., None]
+
+
+def _words_to_floats(words: Any, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(words).view(dtype)[..., 0]
 
 
 def _spectrum(law: tuple[str, float, float, float], dtype: Any, gates: int) -> Initializer:

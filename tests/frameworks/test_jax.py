@@ -1,6 +1,7 @@
 """The initialisers for JAX, in JAX and in Flax."""
 
 import math
+import re
 
 import flax.linen as nn
 import jax
@@ -92,11 +93,23 @@ def test_double_precision_where_it_is_enabled():
         assert W.dtype == jnp.float64
         assert init.ring()(KEY, (16,)).dtype == jnp.complex128
         assert radii(init.exact_radius(0.9)(KEY, (120, 120))) == pytest.approx(0.9, rel=1e-11)
-        assert radii(jax.jit(init.exact_radius(0.9), static_argnums=1)(KEY, (120, 120))) == pytest.approx(
-            0.9, rel=1e-11
-        )
         Q = init.orthogonal(dtype=complex)(KEY, (5, 5))
         assert np.allclose(Q @ Q.conj().T, np.eye(5), atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_double_precision_under_jit_in_whichever_thread_the_radius_is_computed(dtype):
+    """`enable_x64` as a context holds for one thread; XLA hands callbacks to others as it likes, here 1 of 4."""
+    with jax.enable_x64(True):
+        build = jax.jit(init.exact_radius(0.9, dtype), static_argnums=1)
+        crossing = jax.make_jaxpr(build, static_argnums=1)(KEY, (5, 5)).pretty_print()
+        assert re.search(r"u32\[2\] = pure_callback\[", crossing), crossing
+        for seed in range(25):
+            W = np.asarray(build(jax.random.key(seed), (120, 120)))
+            assert W.dtype == dtype
+            assert radii(W) == pytest.approx(0.9, rel=1e-11)
+        in_one = jax.vmap(build, in_axes=(0, None))(jax.random.split(KEY, 3), (20, 20))
+        assert radii(in_one) == pytest.approx(0.9, rel=1e-11)
 
 
 def test_the_normals_are_not_truncated():
