@@ -32,12 +32,26 @@ def _padded(width: int) -> int:
     return (width + LANES - 1) // LANES * LANES
 
 
+@kernel(forceinline=True)
+def _width(block: int, columns: int) -> int:
+    """Return the length to which the rows of a block are stored: row t has no entries beyond its number."""
+    return min(_padded(BLOCK * (block + 1)), columns)
+
+
 @kernel
-def _zeros(rows: int, width: int) -> np.ndarray:
-    """Zeros (rows, width), whole cache lines: where an array starts in memory can cost a quarter of the time."""
-    memory = np.zeros(rows * width + LANES)
-    start = -(memory.ctypes.data // memory.itemsize) % LANES
-    return memory[start : start + rows * width].reshape((rows, width))
+def _packed(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return memory for N and B, zeros, and where each block starts in it.
+
+    A block is BLOCK rows of N, then the same of B: what is met together lies together, in half the memory of two
+    squares. It starts at a cache line: where an array starts in memory can cost a quarter of the time.
+    """
+    blocks = (rows + BLOCK - 1) // BLOCK
+    starts = np.zeros(blocks + 1, np.int64)
+    for i in range(blocks):
+        starts[i + 1] = starts[i] + 2 * BLOCK * _width(i, columns)
+    memory = np.zeros(starts[blocks] + LANES)
+    first = -(memory.ctypes.data // memory.itemsize) % LANES
+    return memory[first : first + starts[blocks]], starts
 
 
 @kernel(fastmath=REASSOCIATE, forceinline=True)
@@ -61,51 +75,57 @@ def _unit(row: np.ndarray, exponent: int) -> tuple[float, int]:
 
 @kernel(fastmath=REASSOCIATE, forceinline=True)
 def _regress(
-    N: np.ndarray,
-    B: np.ndarray,
+    memory: np.ndarray,
+    starts: np.ndarray,
     known: int,
     backwards: bool,
     variance: float,
     last: np.ndarray,
     rest: np.ndarray,
     state: np.ndarray,
-    width: int,
 ) -> float:
     """Regress `last` on `known` rows of N: for c = variance N last, rest -= c N and state += c B; return |c|^2.
 
-    Each inner loop writes to one array, and rows are not named: otherwise the compiler counts references in the loop,
-    or looks for overlaps, and that takes a third of the time.
+    Each inner loop writes to one array, no row is named and no index has a sign: otherwise the compiler looks for
+    overlaps, counts references, or looks for negative indices in the loop, and that takes a third of the time or more.
     """
     explained = 0.0
     blocks = (known + BLOCK - 1) // BLOCK
     for i in range(blocks):
-        r = BLOCK * (blocks - 1 - i if backwards else i)
-        # Rows of N and B have at most as many entries as their number, so a block needs no later columns.
-        columns = min(_padded(r + BLOCK), width)
+        block = blocks - 1 - i if backwards else i
+        width = np.uint64(_width(block, len(last)))
+        row0 = np.uint64(starts[block])
+        row1 = row0 + width
+        row2 = row1 + width
+        row3 = row2 + width
         c0 = c1 = c2 = c3 = 0.0
-        for j in range(columns):
-            c0 += N[r, j] * last[j]
-            c1 += N[r + 1, j] * last[j]
-            c2 += N[r + 2, j] * last[j]
-            c3 += N[r + 3, j] * last[j]
+        for j in range(width):
+            c0 += memory[row0 + j] * last[j]
+            c1 += memory[row1 + j] * last[j]
+            c2 += memory[row2 + j] * last[j]
+            c3 += memory[row3 + j] * last[j]
         c0 *= variance
         c1 *= variance
         c2 *= variance
         c3 *= variance
-        for j in range(columns):
-            rest[j] -= c0 * N[r, j] + c1 * N[r + 1, j] + c2 * N[r + 2, j] + c3 * N[r + 3, j]
-        for j in range(columns):
-            state[j] += c0 * B[r, j] + c1 * B[r + 1, j] + c2 * B[r + 2, j] + c3 * B[r + 3, j]
+        for j in range(width):
+            rest[j] -= c0 * memory[row0 + j] + c1 * memory[row1 + j] + c2 * memory[row2 + j] + c3 * memory[row3 + j]
+        row0 = row3 + width
+        row1 = row0 + width
+        row2 = row1 + width
+        row3 = row2 + width
+        for j in range(width):
+            state[j] += c0 * memory[row0 + j] + c1 * memory[row1 + j] + c2 * memory[row2 + j] + c3 * memory[row3 + j]
         explained += c0 * c0 + c1 * c1 + c2 * c2 + c3 * c3
     return explained
 
 
 @kernel
-def _turn(rows: np.ndarray, t: int, width: int) -> None:
-    """Let row 2 t + 1 be i times row 2 t."""
-    for j in range(0, width, 2):
-        rows[2 * t + 1, j] = -rows[2 * t, j + 1]
-        rows[2 * t + 1, j + 1] = rows[2 * t, j]
+def _turn(row: np.ndarray, turned: np.ndarray) -> None:
+    """Let `turned` be i times `row`."""
+    for j in range(0, len(row), 2):
+        turned[j] = -row[j + 1]
+        turned[j + 1] = row[j]
 
 
 @kernel
@@ -122,20 +142,20 @@ def hidden(draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndar
     variance = mantissa * mantissa / n
     std = math.sqrt(1.0 / parts)
     rank = min(steps, n)
-    # Rows t of N and B are zero until drawn and beyond their t columns, so that whole blocks can be taken.
-    rows = (parts * steps + BLOCK - 1) // BLOCK * BLOCK
     columns = _padded(parts * rank)
-    N = _zeros(rows, columns)
-    B = _zeros(rows, columns)
-    last = _zeros(1, columns)[0]
-    rest = _zeros(1, columns)[0]
-    state = _zeros(1, columns)[0]
+    # Rows t of N and B are zero until drawn and beyond their t columns, so that whole blocks can be taken.
+    memory, starts = _packed(parts * steps, columns)
+    last = np.zeros(columns)
+    rest = np.zeros(columns)
+    state = np.zeros(columns)
     square = 0.0
     exponent = 0
     drawn = 0
     for t in range(steps):
         below = parts * min(t, n)
-        width = _padded(parts * min(t + 1, rank))
+        block, row = divmod(parts * t, BLOCK)
+        width = _width(block, columns)
+        at = starts[block] + row * width
         if t > 0:
             exponent += shift
         if exponent < 0:  # the inputs outweigh W h: let them set the scale
@@ -147,27 +167,28 @@ def hidden(draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndar
             rest[j] = last[j]
             state[j] = 0.0
         # There and back again: what the last step used last is still in the cache.
-        explained = _regress(N, B, parts * t, t % 2 == 1, variance, last, rest, state, width)
+        explained = _regress(memory, starts, parts * t, t % 2 == 1, variance, last, rest, state)
         unexplained = innovation + variance * square - explained
         if unexplained > max(innovation, RESOLVED * variance * square):
             spread = math.sqrt(unexplained)
             inverse = 1.0 / spread
             for j in range(width):
-                N[parts * t, j] = inverse * rest[j]
+                memory[at + j] = inverse * rest[j]
             if parts == 2:
-                _turn(N, t, width)
+                _turn(memory[at : at + width], memory[at + width : at + 2 * width])
         else:
             # W h_{t-1} is known up to rounding: nothing is learnt about W, and row t of N stays zero.
             spread = math.sqrt(innovation)
+        at += BLOCK * width
         fresh = below + 1 if t < n else below
         for j in range(fresh):
-            B[parts * t, j] = std * draws[drawn + j]
+            memory[at + j] = std * draws[drawn + j]
         drawn += fresh
         if parts == 2:
-            _turn(B, t, width)
+            _turn(memory[at : at + width], memory[at + width : at + 2 * width])
 
         for j in range(width):
-            state[j] += spread * B[parts * t, j]
+            state[j] += spread * memory[at + j]
         square, exponent = _unit(state[:width], exponent)
         for j in range(width):
             last[j] = state[j]
@@ -206,7 +227,8 @@ def power(draws: np.ndarray, n: int, parts: int, scale: float, squares: np.ndarr
                 columns[parts * k, j] = std * draws[drawn + j]
             drawn += fresh
             if parts == 2:
-                _turn(columns, k, parts * min(k + 2, rank))
+                width = parts * min(k + 2, rank)
+                _turn(columns[2 * k, :width], columns[2 * k + 1, :width])
         image = np.zeros(parts * min(k + 2, rank))
         for j in range(parts * min(k + 1, rank)):
             width = min(parts * (j // parts + 2), len(image))
