@@ -241,6 +241,8 @@ def test_means_leave_out_runs_that_diverged(stored, tmp_path):
     glorot, half = frame.loc["dense/glorot"], frame.loc["dense/half"]
     assert (glorot.test, glorot.diverged, glorot.first_step, glorot.runs) == (pytest.approx(0.3), 1, 2, 3)
     assert glorot.test_sd == pytest.approx(np.std([0.2, 0.4], ddof=1))
+    # radii are those of all three, and so are the eigenvalues that had to be moved
+    assert (glorot.radius_first, glorot.radius_last, glorot.moved_eigenvalues) == (1, 1, 3)
     assert (half.test, half.diverged) == (pytest.approx(0.5), 0)
     assert np.isnan(half.first_step)
     assert frame.loc["least squares", "test"] == 0.86
@@ -252,9 +254,66 @@ def test_means_leave_out_runs_that_diverged(stored, tmp_path):
     }
 
 
+def test_every_count_of_runs_that_diverged(stored, tmp_path):
+    data, made, baselines = stored
+    shown = {}
+    for gone in ([np.nan, np.nan, np.nan], [np.nan, 4, np.nan], [np.nan, 4, 2], [7, 4, 12]):
+        data[made["digits"]["dense/half"]][:, NUMBERS.index("diverged_at")] = gone
+        line = presenting.readable(presenting.summary(data, made, baselines)).set_index("row").loc["dense/half"]
+        shown[line.diverged] = line.accuracy
+    assert shown == {
+        "0 of 3": "0.500 ± 0.361",  # of 0.2, 0.4, 0.9
+        "1 of 3, step 4": "0.550 ± 0.495",  # of 0.2, 0.9
+        "2 of 3, step 2-4": "0.200",
+        "3 of 3, step 4-12": "diverges",
+    }
+
+
 def test_runs_with_other_data_are_refused(stored, tmp_path):
     data, made, baselines = stored
     data[made["digits"]["dense/half"]][1, NUMBERS.index("data")] = 6.0
     with pytest.raises(checks.InputError, match="runs of digits had different data"):
         presenting.write(data, made, baselines, tmp_path, "table1")
     assert not any(tmp_path.iterdir())
+
+
+def test_the_figure_shows_means_bands_crosses_and_the_best_baseline(stored):
+    data, made, baselines = stored
+    curves = len(NUMBERS)
+    for row, cell in made["digits"].items():
+        values = data[cell][:, curves:].reshape(3, 3, len(CURVES))
+        values[..., CURVES.index("step")] = [0, 3, 6]
+        values[..., CURVES.index("validation")] = [[np.nan, 0.3, 0.4], [np.nan, 0.5, 0.8], [np.nan, 0.1, 0.1]]
+        values[..., CURVES.index("radius")] = [[1, 2, 3], [2, 4, 5], [9, 9, 9]] if row == "dense/glorot" else 0.5
+    data[made["digits"]["dense/glorot"]][:, NUMBERS.index("radius_last")] = [5, 6, 7]
+    data[baselines["digits"]] = np.array([[0.86, 0.1, 5.0]])  # the better one stands first
+    figure = presenting.draw(data, made, baselines)
+    top, bottom = figure.axes
+
+    def lines(ax):
+        return [tuple(np.round(values, 12).tolist() for values in line.get_data()) for line in ax.lines]
+
+    assert ([0, 1], [0.86, 0.86]) in lines(top)
+    assert {text.get_text() for text in top.texts} == {"majority, test"}
+    assert ([3, 6], [0.4, 0.6]) in lines(top)  # of the two that went
+    assert ([3, 6], [0.3, round(1.3 / 3, 12)]) in lines(top)  # of all three
+    assert ([0, 3, 6], [1.5, 3.0, 4.0]) in lines(bottom)
+    assert ([0, 3, 6], [0.5, 0.5, 0.5]) in lines(bottom)
+    crosses = [line for line in bottom.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert [tuple(map(list, line.get_data())) for line in crosses] == [([2.0], [7.0])]
+    corners = top.collections[0].get_paths()[0].vertices
+    assert {tuple(corner) for corner in np.round(corners, 12)} >= {(3, 0.3), (6, 0.4), (3, 0.5), (6, 0.8)}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "dense/glorot",
+        "dense/half",
+        "a run that diverged",
+        "smallest to largest run",
+    ]
+
+
+def test_rows_of_the_tables_are_told_apart_without_colour():
+    for size in table.SIZES.values():
+        for training in size.tasks.values():
+            looks = [presenting.style(table.changed(training, row)) for row in size.rows]
+            shapes = [tuple(look[key] for key in ("marker", "linestyle", "linewidth")) for look in looks]
+            assert len(set(shapes)) == len(shapes)

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 Cells = Mapping[str, Mapping[str, Cell]]  # by task and row
 REGRESSION = "mean"  # the first baseline of a regression, of which the score is the NRMSE
 
-# Initialisation -> colour; anything else takes the last. Recurrence -> line.
+# Initialisation -> colour and marker, as colours alone are not told apart in grey; anything else takes the last.
+# Recurrence -> line.
 COLOURS = {
-    "glorot": "#D55E00",
-    "half": "#009E73",
-    "half-variance": "#56B4E9",
-    "uniform": "#E69F00",
-    "rescaled": "#0072B2",
-    "ring": "#CC79A7",
-    "": "#000000",
+    "glorot": ("#D55E00", "o"),
+    "half": ("#009E73", "s"),
+    "half-variance": ("#56B4E9", "v"),
+    "uniform": ("#E69F00", "D"),
+    "rescaled": ("#0072B2", "^"),
+    "ring": ("#CC79A7", "p"),
+    "": ("#000000", "*"),
 }
 LINES = {"dense": "-", "diagonal": "--", "lru": ":"}
 
@@ -174,24 +175,32 @@ def times(made: Cells, out: Path) -> pd.DataFrame:
 
 
 def style(training: Training) -> dict[str, Any]:
-    """Return colour, line and width of a row: by initialisation, recurrence and norm of the state."""
+    """Return colour, marker, line and width of a row: by initialisation, recurrence and norm of the state."""
     model = training.config.model
     name, _, options = model.init.partition(":")
-    colour = COLOURS.get(name if not options else "", COLOURS[""])
-    width = 0.7 if model.norm == "state-layer-norm" else 1.2
-    return {"color": colour, "linestyle": LINES[model.recurrence], "linewidth": width}
+    colour, marker = COLOURS.get(name if not options else "", COLOURS[""])
+    within = model.norm == "state-layer-norm"
+    return {
+        "color": colour,
+        "marker": marker,
+        "markerfacecolor": "white" if within else colour,
+        "linestyle": LINES[model.recurrence],
+        "linewidth": 0.7 if within else 1.2,
+    }
 
 
 def draw(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, Cell]) -> Figure:
-    """Return the figure: for each task score and largest radius against the step, means over the runs.
+    """Return the figure: for each task score and largest radius against the step.
 
-    A cross marks where a run diverged.
+    Lines are means over the runs that did not diverge, bands reach from the smallest of them to the largest, and a
+    cross marks where a run diverged. The best baseline is that of the test set.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     figure = Figure(figsize=(3.5 * max(len(made), 2), 5.6))
-    grid = figure.subplots(2, len(made), squeeze=False)
+    grid = figure.subplots(2, len(made), squeeze=False, sharex="col")
     styles = {}
     for (top, bottom), (task, rows) in zip(grid.T, made.items(), strict=True):
         names, values = baselines[task].params["names"], data[baselines[task]][0][:-1]
@@ -200,14 +209,15 @@ def draw(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, C
             styles[row] = style(cell.ensemble)
             curves(top, bottom, unpack(data[cell]), styles[row])
         best = values.argmin() if regression else values.argmax()
-        for ax, value, name in ((top, values[best], names[best]), (bottom, 1.0, "")):
+        for ax, value, name in ((top, values[best], f"{names[best]}, test"), (bottom, 1.0, "")):
             ax.axhline(value, color="0.45", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0.5)
-            ax.annotate(name, (0.98, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="0.35")
+            ax.annotate(name, (0.02, value), xycoords=("axes fraction", "data"), va="bottom", color="0.35")
         top.set(title=task, ylabel="NRMSE, validation" if regression else "accuracy, validation")
         bottom.set(xlabel="step", ylabel="$\\max\\rho$ over layers")
     handles = [Line2D([], [], label=row, **look) for row, look in styles.items()]
-    handles.append(Line2D([], [], color="0.3", marker="x", linestyle="none", label="diverged"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    handles.append(Line2D([], [], color="0.3", marker="x", markersize=5, linestyle="none", label="a run that diverged"))
+    handles.append(Patch(color="0.85", linewidth=0, label="smallest to largest run"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3.2)
     return figure
 
 
@@ -223,4 +233,5 @@ def curves(top: Axes, bottom: Axes, run: Run, look: dict[str, Any]) -> None:
                 low, high = values[:, since:].min(axis=0), values[:, since:].max(axis=0)
                 ax.fill_between(step[since:], low, high, color=look["color"], alpha=0.1, linewidth=0)
     gone = run.numbers["diverged_at"][run.diverged]
-    bottom.plot(gone, run.numbers["radius_last"][run.diverged], marker="x", linestyle="none", color=look["color"])
+    radii = run.numbers["radius_last"][run.diverged]
+    bottom.plot(gone, radii, marker="x", markersize=5, linestyle="none", color=look["color"])
