@@ -150,7 +150,7 @@ def test_the_hash_sees_every_array():
 def test_the_door():
     for name in TASKS:
         assert task_function(name).__doc__
-    with pytest.raises(InputError, match=r"name must be one of 'listops', 'imdb', .*'sunspots'"):
+    with pytest.raises(InputError, match=r"task must be one of 'listops', 'imdb', .*'sunspots'"):
         load_task("mnist")
     with pytest.raises(InputError, match="task 'adding' has no option 'data'; it has length, size, seed"):
         load_task("adding", data="somewhere")

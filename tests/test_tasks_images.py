@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import pickletools
 
 import numpy as np
 import pytest
@@ -237,6 +238,24 @@ def test_programs_that_are_refused(content, words):
     with pytest.raises(InputError, match=words) as caught:
         pickles.loads(content)
     assert str(caught.value).isprintable()
+
+
+NEEDED = (
+    "MARK STOP PROTO FRAME MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET NONE NEWTRUE NEWFALSE INT LONG LONG1 "
+    "LONG4 BININT BININT1 BININT2 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE "
+    "BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 "
+    "TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD"
+)
+
+
+def test_every_other_instruction_is_refused():
+    names, needed = {opcode.name for opcode in pickletools.opcodes}, set(NEEDED.split())
+    assert names > needed
+    for name in names - needed:
+        machine = pickles._Machine()
+        machine.stack += [1, 2, 3]
+        with pytest.raises(InputError, match=f"instruction {name}, which no array"):
+            machine.step(name, 1)
 
 
 def test_arrays_of_anything_but_numbers_are_refused():

@@ -140,6 +140,17 @@ def test_one_level_follows_its_exact_law():
     check_proportion((values[ten] == 0).sum(), ten.sum(), 1 - 0.9**10)
 
 
+def test_a_quarter_of_the_nodes_are_operators_of_two_to_ten_arguments(monkeypatch):
+    shapes, structure = [], trees._structure
+    monkeypatch.setattr(trees, "_structure", lambda *given: shapes.append(structure(*given)) or shapes[-1])
+    trees.draw(1, np.random.default_rng(3))
+    arities = np.concatenate([level.arity for level in shapes[0][:9]])  # the tenth level has digits alone
+    assert len(shapes[0]) == 10
+    assert not shapes[0][9].arity.any()
+    check_proportion((arities > 0).sum(), arities.size, 0.25)
+    check_counts(np.bincount(arities)[1:], [0, *[1 / 9] * 9])
+
+
 def test_the_same_law_as_a_plain_generator(drawn):
     tokens, lengths, values = drawn
     rng = random.Random(2)
@@ -236,6 +247,10 @@ def test_files_of_long_range_arena(tmp_path):
             assert target == wanted
             assert not row[length:].any()
     assert len(load_task("listops", data=str(tmp_path), length=120, size=7).test) == 7
+    longest = max(len(words) for words, _ in tsv(30)[1])
+    assert read_tsv(tmp_path / "basic_train.tsv", longest).lengths.max() == longest
+    with pytest.raises(InputError, match=f"it has {longest} tokens, and length = {longest - 1} allows no more"):
+        read_tsv(tmp_path / "basic_train.tsv", longest - 1)
     with pytest.raises(InputError, match=r"basic_train.tsv cannot be read: line \d+: it has .* length = 40 allows"):
         load_task("listops", data=tmp_path, length=40)
     (tmp_path / "basic_val.tsv").unlink()

@@ -180,6 +180,7 @@ def test_table_of_a_probe_counts():
     first = frame.iloc[0]
     assert (first.first_step, first.last_step) == (1, 3)
     assert first.radius == pytest.approx(1.125)
+    assert first.radius_sd == pytest.approx(np.sqrt((0.025**2 + 0.225**2 + 0.175**2 + 0.075**2) / 3))
     assert first.radius_max == pytest.approx(1.2)
     shown = probe.readable(frame)
     assert shown["diverged"].tolist() == ["2 of 2", "0 of 1"]

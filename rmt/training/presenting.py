@@ -16,6 +16,7 @@ from rmt.training.runs import Run, Training, unpack
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -214,7 +215,7 @@ def draw(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, C
             ax.annotate(name, (0.02, value), xycoords=("axes fraction", "data"), va="bottom", color="0.35")
         top.set(title=task, ylabel="NRMSE, validation" if regression else "accuracy, validation")
         bottom.set(xlabel="step", ylabel="$\\max\\rho$ over layers")
-    handles = [Line2D([], [], label=row, **look) for row, look in styles.items()]
+    handles: list[Artist] = [Line2D([], [], label=row, **look) for row, look in styles.items()]
     handles.append(Line2D([], [], color="0.3", marker="x", markersize=5, linestyle="none", label="a run that diverged"))
     handles.append(Patch(color="0.85", linewidth=0, label="smallest to largest run"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3.2)

@@ -27,7 +27,7 @@ TASKS = {
 
 def task_function(name: str) -> Callable[..., Task]:
     """Return the function that makes the task `name`; its signature and docstring say which options it has."""
-    module, function = TASKS[checks.choice("name", name, tuple(TASKS))]
+    module, function = TASKS[checks.choice("task", name, tuple(TASKS))]
     return getattr(importlib.import_module(f"rmt.training.tasks.{module}"), function)
 
 
