@@ -84,6 +84,12 @@ def test_experiments_that_train_say_so_too(capsys, tmp_path, name):
         (["table", "--out", "x", "--size", "huge"], "huge"),
         (["table", "--out", "x", "--data", "nowhere"], "nowhere"),
         (["table", "--out", "x", "--tasks", "imdb"], "'pybytes'"),
+        (
+            ["table", "--out", "x", "--size", "paper"],
+            "task imdb: data must say where the files are: the folder",
+        ),
+        (["table", "--out", "x", "--size", "paper", "--data", "/"], "task listops: /basic_train.tsv is not there"),
+        (["table", "--out", "x", "--size", "paper", "--tasks", "cifar"], "(--data of `rmt train table`, or RMT_DATA)"),
         (["table", "--out", "x", "--rows", "dense"], "RECURRENCE/INIT"),
         (["table", "--out", "x", "--rows", "dense/gloro"], "'glorot'"),
         (["table", "--out", "x", "--rows", "dense/half", "dense/half"], "differ"),
@@ -214,6 +220,29 @@ def test_reproduce_leaves_out_what_needs_an_extra_and_goes_on(capsys, tmp_path, 
     assert 'href="demo/report.html"' in (folder.parent / "results" / "all" / "index.html").read_text()
     assert main(["reproduce", "--only", "a_needy"]) == 4
     assert "needs an extra" in capsys.readouterr().err
+
+
+def test_an_experiment_asks_for_files_before_it_computes(tmp_path, monkeypatch):
+    monkeypatch.delenv("RMT_DATA", raising=False)
+    monkeypatch.setattr(table, "prepare", lambda: None)
+    options = {**DEFAULTS, "size": "paper", "rows": "dense/half"}
+    with pytest.raises(checks.InputError, match="task imdb: data must say where"):
+        table.experiment.cells(options)
+    monkeypatch.setenv("RMT_DATA", str(tmp_path))
+    for name in ("basic_train.tsv", "basic_val.tsv", "basic_test.tsv"):
+        (tmp_path / "listops-1000").mkdir(exist_ok=True)
+        (tmp_path / "listops-1000" / name).touch()
+    for folder in ("train/pos", "train/neg", "test/pos", "test/neg"):
+        (tmp_path / "aclImdb" / folder).mkdir(parents=True)
+    with pytest.raises(checks.InputError, match=r"task cifar: .*data_batch_1 is not there"):
+        table.experiment.cells(options)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        (tmp_path / "cifar-10-batches-py" / name).touch()
+    assert len(table.experiment.cells(options)) == 6
+    size = table.Size({"sunspots": Training("sunspots", table.Config())}, (), 1)
+    with pytest.raises(checks.InputError, match=r"task sunspots: .*SN_m_tot_V2.0.csv is not there"):
+        table.check_files(size, ["sunspots"])
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def table(arguments: list[str], resume: str) -> int:
     from rmt import campaign
     from rmt.campaign.progress import display
     from rmt.cli.run import report_outcome
-    from rmt.training.table import plan
+    from rmt.training.table import SIZES, check_files, plan
 
     given = _table_parser().parse_args(arguments)
     options = {name: getattr(given, name) for name in ("size", "tasks", "rows", "emulate_paper")}
@@ -148,7 +148,8 @@ def table(arguments: list[str], resume: str) -> int:
             raise checks.InputError(f"--data must be a folder that is there, got {given.data!r}")
         told["RMT_DATA"] = str(Path(given.data).resolve())
     chosen = {**options, "size": "quick"} if given.quick and given.size == "default" else options
-    plan(chosen)  # which says what is wrong with them
+    made = plan(chosen)  # which says what is wrong with them
+    check_files(SIZES[chosen["size"]], made, told.get("RMT_DATA"))
     file = ROOT / "experiments" / "table1.py"
     if file.is_file():
         experiment = campaign.load(file)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from rmt import checks
 from rmt.campaign import Cell, Experiment
 from rmt.training.config import Config, ModelConfig, TrainConfig, preset
 from rmt.training.presenting import write
-from rmt.training.runs import Training, fingerprint, prepare, trained
+from rmt.training.runs import DATA, Training, fingerprint, prepare, reads_files, trained
+from rmt.training.tasks.loading import check_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,6 +184,31 @@ def plan(options: Mapping[str, Any], sizes: Mapping[str, Size] = SIZES) -> dict[
     return made
 
 
+def check_files(size: Size, tasks: Iterable[str], data: str | None = None) -> None:
+    """Raise an error where the files of one of some tasks are not there, before anything is computed.
+
+    Parameters
+    ----------
+    size : Size
+    tasks : iterable of str
+        Some of its tasks.
+    data : str, optional
+        Their folder; by default what the environment variable ``RMT_DATA`` says.
+
+    Raises
+    ------
+    InputError
+        If a file is missing.
+    """
+    for name in tasks:
+        task = size.tasks[name].task
+        try:
+            if reads_files(task):
+                check_data(task, os.environ.get(DATA) if data is None else data)
+        except checks.InputError as error:
+            raise checks.InputError(f"task {name}: {error} (--data of `rmt train table`, or {DATA})") from error
+
+
 def build(name: str, sizes: Mapping[str, Size]) -> Experiment:
     """Return the experiment of some sizes, of which the first is the default and "quick" is that of ``--quick``.
 
@@ -201,6 +228,7 @@ def build(name: str, sizes: Mapping[str, Size]) -> Experiment:
 
     def cells(options: Mapping[str, Any]) -> list[Cell]:
         size, made = sizes[options["size"]], plan(options, sizes)
+        check_files(size, made)
         prepare()
         # Glorot, which diverges soon, stands first: its sample is computed again where a run goes on.
         found = [cell for rows in made.values() for cell in rows.values()]

@@ -71,7 +71,7 @@ def cifar(
     checks.choice("colour", colour, COLOURS)
     if tokens and colour == "rgb":
         raise checks.InputError("tokens must be False for colour='rgb', where a step has three values; 'flat' has one")
-    root, names = _found(data)
+    root, names = found(data)
     rng = np.random.default_rng(checks.integer("seed", seed, minimum=0))
     images, labels = [], []
     for name in names:
@@ -117,7 +117,7 @@ def cifar(
     )
 
 
-def _found(data: Any) -> tuple[Path, tuple[str, ...]]:
+def found(data: Any) -> tuple[Path, tuple[str, ...]]:
     """Return the folder and the names of its files: the python version, or the binary one where that is there."""
     try:
         return files.folder(data, BINARY, NEEDED, inner=INNER), BINARY

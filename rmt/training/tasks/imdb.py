@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def imdb(
     ----------
     Maas et al. (2011), Learning word vectors for sentiment analysis; as bytes in Tay et al. (2021), Long Range Arena.
     """
-    root = files.folder(data, FOLDERS, NEEDED, inner=("aclImdb",))
+    root = found(data)
     length = checks.integer("length", length, minimum=2)
     rng = np.random.default_rng(checks.integer("seed", seed, minimum=0))
     known, unknown = _reviews(root / "train"), _reviews(root / "test")
@@ -95,6 +96,11 @@ def imdb(
             "sha256": content_hash(*splits),
         },
     )
+
+
+def found(data: Any) -> Path:
+    """Return the folder ``aclImdb``."""
+    return files.folder(data, FOLDERS, NEEDED, inner=("aclImdb",))
 
 
 def _reviews(folder: Path) -> list[tuple[Path, int]]:

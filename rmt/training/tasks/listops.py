@@ -20,6 +20,7 @@ from rmt.training.tasks.base import Split, Task, content_hash, sizes
 
 VERSION = 1  # of the generator: what is cached under another one is not used
 NAMES = ("basic_train.tsv", "basic_val.tsv", "basic_test.tsv")
+INNER = ("listops-1000", "listops")
 NEEDED = f"a folder with {', '.join(NAMES)} of Long Range Arena's ListOps"
 MAX_ROWS = 1_000_000  # of a file
 
@@ -90,7 +91,7 @@ def listops(
         splits = _drawn(options, None if cache is None else Path(cache), progress)
         source = "drawn by the rules of Long Range Arena (Tay et al., 2021): depth 10, 2-10 arguments"
     else:
-        splits = _from_files(files.folder(data, NAMES, NEEDED), length, size, progress)
+        splits = _from_files(files.folder(data, NAMES, NEEDED, inner=INNER), length, size, progress)
         source = "the files of Long Range Arena (Tay et al., 2021)"
     train, validation, test = splits
     return Task(
@@ -114,6 +115,11 @@ def listops(
             "sha256": content_hash(*splits),
         },
     )
+
+
+def found(data: Any) -> Path | None:
+    """Return the folder of the files; None where expressions are drawn."""
+    return None if data is None else files.folder(data, NAMES, NEEDED, inner=INNER)
 
 
 def given_root(train: Split, test: Split) -> float:

@@ -31,6 +31,26 @@ def task_function(name: str) -> Callable[..., Task]:
     return getattr(importlib.import_module(f"rmt.training.tasks.{module}"), function)
 
 
+def check_data(name: str, data: Any = None) -> None:
+    """Raise an error where the files of a task are not there; they are looked for, and not read.
+
+    Parameters
+    ----------
+    name : str
+        As for :func:`load_task`.
+    data : str or path-like, optional
+        As for :func:`load_task`.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, or `data` is and the task needs it.
+    """
+    found = getattr(importlib.import_module(task_function(name).__module__), "found", None)
+    if found is not None:
+        found(data)
+
+
 def load_task(
     name: str,
     *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,11 +62,7 @@ def sunspots(
     length = checks.integer("length", length, minimum=2)
     washout = checks.integer("washout", washout, minimum=0, maximum=length - 1)
     horizon = checks.integer("horizon", horizon, maximum=1200)
-    path = files.given(data, NEEDED)
-    path = path / NAME if path.is_dir() else path
-    if not path.exists():
-        raise checks.InputError(f"{path} is not there; data must be {NEEDED}")
-    values, first, last = read(path)
+    values, first, last = read(found(data))
     ends = [round(share * len(values)) for share in (*SHARES, 1)]
     begins = [washout + horizon, *ends[:-1]]
     known = values[: ends[0]]
@@ -82,6 +79,15 @@ def sunspots(
         "versions": {"numpy": np.__version__},
     }
     return series.forecast("sunspots", splits, record)
+
+
+def found(data: Any) -> Path:
+    """Return the file."""
+    path = files.given(data, NEEDED)
+    path = path / NAME if path.is_dir() else path
+    if not path.exists():
+        raise checks.InputError(f"{path} is not there; data must be {NEEDED}")
+    return path
 
 
 def windows(values: np.ndarray, begin: int, end: int, length: int, horizon: int, washout: int, stride: int) -> Split:
