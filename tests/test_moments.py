@@ -15,6 +15,7 @@ from scipy import special
 
 import rmt
 from rmt.checks import InputError
+from rmt.laws import moments
 
 SIZES = [1, 2, 3, 4, 5, 7, 10, 30, 100, 400, 1000, 10**4, 10**6, 10**9, 10**12]
 POWERS = np.array([*range(40), 64, 65, 100, 199, 300, 401])
@@ -233,6 +234,12 @@ def test_arrays_keep_their_shape_and_agree_with_scalars(powers, n, field, scale)
         assert all(type(value) is float for value in scalars)
         assert np.array_equal(result[:, 0], scalars)
         assert np.array_equal(function(column.astype(float), n, field, scale), result)
+
+
+def test_a_number_has_one_logarithm_however_it_is_scaled():
+    forms = [(np.array(value), np.array(exponent)) for value, exponent in ((1 - 2**-52, 0), (0.5 - 2**-53, 1))]
+    one, other = (moments._log(form) for form in forms)
+    assert one == other == pytest.approx(-(2**-52), rel=1e-15)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -1,5 +1,6 @@
 """What a release promises: one version, a citation, types for users, bounds that are tested, whole archives."""
 
+import os
 import re
 import runpy
 import subprocess
@@ -76,6 +77,16 @@ def test_the_lowest_python_is_the_one_that_is_tested():
     assert PROJECT["tool"]["ruff"]["target-version"] == "py311"
     assert "PYTHON:-python3.11" in (ROOT / "Makefile").read_text()
     assert "sys.version_info < (3, 11)" in (ROOT / "tools" / "venv.sh").read_text()
+
+
+def test_without_that_python_it_is_told_what_to_install(tmp_path):
+    wanted = {"PATH": os.environ["PATH"], "PYTHON": "/nowhere/python3.11"}
+    command = ["sh", ROOT / "tools" / "venv.sh", tmp_path / "venv", "lowest"]
+    done = subprocess.run(command, capture_output=True, text=True, env=wanted)
+    assert done.returncode == 1
+    assert done.stderr.startswith("/nowhere/python3.11 is not there: install it")
+    assert "apt install python3.11 python3.11-venv" in done.stderr
+    assert not any(tmp_path.iterdir())
 
 
 USER = """

@@ -19,7 +19,9 @@ recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null
 
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
-        command -v "$PYTHON" >/dev/null 2>&1 || fail "PYTHON=$PYTHON is not there."
+        command -v "$PYTHON" >/dev/null 2>&1 ||
+            fail "$PYTHON is not there: install it (Debian, Ubuntu: apt install ${PYTHON##*/} ${PYTHON##*/}-venv; others:" \
+                "https://www.python.org/downloads/), or name an interpreter: make PYTHON=/path/to/python3.11"
         recent "$PYTHON" || fail "PYTHON=$PYTHON is older than 3.11: name Python 3.11 or newer."
         say "$PYTHON"
         return

@@ -294,6 +294,6 @@ def _value(number: Scaled) -> float | np.ndarray:
 
 
 def _log(number: Scaled) -> float | np.ndarray:
-    mantissa, exponent = number
-    result = np.log(mantissa) + exponent * math.log(2)
+    mantissa, shift = np.frexp(number[0])  # in one form, so that one number has one logarithm
+    result = np.log(mantissa) + (number[1] + shift) * math.log(2)
     return result if result.ndim else float(result)
