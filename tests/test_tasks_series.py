@@ -165,6 +165,10 @@ def test_autoregression_against_lstsq_and_its_law():
     np.testing.assert_allclose(series.fit_autoregression(train, 2)[:, 0], [1.6, -0.8, 0.1], atol=0.05)
     assert order > 1
     assert series.persistence(test) == pytest.approx(nrmse(test.inputs, test))
+    # one lag does less harm than two where there is nothing to foresee: the order is that of validation alone
+    noise = series.ahead(rng.standard_normal((50, 60, 1)), 59, 1, 9)
+    assert series.autoregression(train, noise, test, (1, 2))[1] == 1
+    assert series.autoregression(train, validation, noise, (1, 2))[1] == 2
     with pytest.raises(InputError, match="orders must have one of at most 10"):
         series.autoregression(*splits, (11, 20))
 
