@@ -89,9 +89,10 @@ def draw(result: FitResult, task: Task) -> Figure:
     table = history(result)
     later = table[table.step > 0]
     loss.plot(later.step, later.loss.astype(float), color="#0072B2", label="training, mean")
-    loss.plot(later.step, later.validation_loss.astype(float), color="#D55E00", label="validation")
-    measure = "accuracy" if result.kind == "classification" else "NRMSE"
-    score.plot(later.step, later.validation.astype(float), color="#D55E00", label="validation")
+    validation: dict[str, Any] = {"color": "#D55E00", "marker": "s", "label": "validation"}
+    loss.plot(later.step, later.validation_loss.astype(float), **validation)
+    measure, unit = ("accuracy", "nats") if result.kind == "classification" else ("NRMSE", "mean square error")
+    score.plot(later.step, later.validation.astype(float), **validation)
     if result.best is not None and result.test is not None:
         score.plot(
             result.best.step, result.test, marker="o", color="#000000", linestyle="none", label="test, of the best"
@@ -102,12 +103,12 @@ def draw(result: FitResult, task: Task) -> Figure:
         score.axhline(reached[best], color="0.45", linewidth=0.7, linestyle=(0, (4, 2)), label=best)
     colours = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
     for layer in range(result.config.model.layers):
-        values = table[f"radius_{layer + 1}"]
-        radius.plot(table.step, values, color=colours[layer % len(colours)], marker=".", label=f"layer {layer + 1}")
+        look = {"color": colours[layer % 7], "marker": "osD^vp*"[layer % 7]}
+        radius.plot(table.step, table[f"radius_{layer + 1}"], label=f"layer {layer + 1}", **look)
     radius.axhline(1.0, color="0.45", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0.5)
-    loss.set(xlabel="step", ylabel="loss")
+    loss.set(xlabel="step", ylabel=f"loss ({unit})")
     score.set(xlabel="step", ylabel=measure)
-    radius.set(xlabel="step", ylabel="$\\rho$")
+    radius.set(xlabel="step", ylabel="spectral radius $\\rho$")
     for ax in (loss, score, radius):
         if result.diverged_at is not None:
             ax.axvline(result.diverged_at, color="#D55E00", linewidth=0.7, linestyle=":", label="diverged")

@@ -1,5 +1,6 @@
 """`rmt train` as a user gives it: a run that is killed goes on, a table resumes to the same bytes, a probe counts."""
 
+import dataclasses
 import json
 import os
 import re
@@ -16,12 +17,13 @@ import pytest
 from rmt import campaign
 from rmt.cli import main
 from rmt.training import progress, table
+from rmt.training.fit import fit
 from rmt.training.probe import configuration, probe, run
-from rmt.training.runs import record, unpack
+from rmt.training.runs import CURVES, record, unpack
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--d-model", "8", "--d-hidden", "8", "--layers", "1", "--batch", "16", "--lr", "0.01"]
-ADDING = ["run", "adding", "--length", "16", "--size", "96", *SMALL]
+ADDING = ["run", "adding", "--length", "16", "--size", "96", *SMALL, "--steps", "200"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -50,23 +52,30 @@ def results(out):
 def whole(tmp_path_factory):
     """The folder of a run that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    assert main(["train", *ADDING, "--steps", "400", "--out", str(out)]) == 0
+    assert main(["train", *ADDING, "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture
+def no_figure(monkeypatch):
+    """Leave out the figure, which takes longer than the run."""
+    monkeypatch.setattr("rmt.plotting.save_figure", lambda *_: [])
+    return monkeypatch
 
 
 def test_a_run_leaves_result_history_and_figure(capsys, whole):
     found = json.loads((whole / "result.json").read_text())
-    assert (found["complete"], found["step"], found["diverged_at"]) == (True, 400, None)
+    assert (found["complete"], found["step"], found["diverged_at"]) == (True, 200, None)
     assert found["baselines"].keys() == {"mean"}
     assert found["data"]["sha256"]
     history = pd.read_csv(whole / "history.csv")
-    assert history.step.tolist() == list(range(0, 401, 40))
+    assert history.step.tolist() == list(range(0, 201, 20))
     assert found["best"]["validation"] == pytest.approx(history.validation.min(), rel=1e-12)
     assert history.loss[10] < 0.5 * history.loss[1]
     assert history.radius_1.tolist() == [entry["radii"][0] for entry in found["history"]]
     losses = pd.read_csv(whole / "losses.csv")
-    assert losses.step.tolist() == list(range(1, 401))
-    assert history.loss[1] == pytest.approx(losses.loss[:40].mean(), rel=1e-5)
+    assert losses.step.tolist() == list(range(1, 201))
+    assert history.loss[1] == pytest.approx(losses.loss[:20].mean(), rel=1e-5)
     assert {path.name for path in whole.iterdir()} == {
         "checkpoints",
         "history.csv",
@@ -78,7 +87,7 @@ def test_a_run_leaves_result_history_and_figure(capsys, whole):
 
 def test_the_same_command_changes_nothing_and_prints_json(capsys, whole):
     before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
-    status, out, _ = train(capsys, *ADDING, "--steps", "400", "--out", whole, "--json")
+    status, out, _ = train(capsys, *ADDING, "--out", whole, "--json")
     assert status == 0
     printed = json.loads(out)
     assert printed.pop("written") == sorted(str(path) for path in whole.iterdir() if path.is_file())
@@ -87,31 +96,31 @@ def test_the_same_command_changes_nothing_and_prints_json(capsys, whole):
 
 
 def test_another_configuration_is_refused(capsys, whole):
-    status, _, err = train(capsys, *ADDING, "--steps", "400", "--init", "half", "--out", whole)
+    status, _, err = train(capsys, *ADDING, "--init", "half", "--out", whole)
     assert status == 2
     assert err.count("\n") == 1
     assert "init='rescaled'" in err
 
 
-def test_a_killed_run_comes_to_the_same(capsys, whole, tmp_path):
+def test_a_killed_run_comes_to_the_same(capsys, whole, tmp_path, no_figure):
     out = tmp_path / "run"
-    command = [*ADDING, "--steps", "400", "--out", out, "--checkpoint-seconds", "0"]
+    command = [*ADDING, "--out", out, "--checkpoint-seconds", "0"]
     with rmt_train(*command) as process:
-        while latest(out) < 50 and process.poll() is None:
+        while latest(out) < 20 and process.poll() is None:
             time.sleep(0.01)
         process.kill()
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert 50 <= latest(out) < 400
+    assert 20 <= latest(out) < 200
     assert not (out / "result.json").exists()
     status, _, err = train(capsys, *command)
     assert status == 0
-    assert int(re.search(r"step (\d+)/400", err)[1]) >= 50
+    assert int(re.search(r"step (\d+)/200", err)[1]) >= 20
     assert results(out) == results(whole)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_writes_a_checkpoint_and_names_the_command(capsys, whole, tmp_path, monkeypatch, number):
+def test_a_signal_writes_a_checkpoint_and_names_the_command(capsys, whole, tmp_path, no_figure, number):
     original, out = progress.Lines.__call__, tmp_path / "a run"
 
     def interrupt(display, now):
@@ -119,17 +128,17 @@ def test_a_signal_writes_a_checkpoint_and_names_the_command(capsys, whole, tmp_p
         if now.step == 130:
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(progress.Lines, "__call__", interrupt)
+    no_figure.setattr(progress.Lines, "__call__", interrupt)
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    command = [*ADDING, "--steps", "400", "--out", out]
+    command = [*ADDING, "--out", out]
     status, said, err = train(capsys, *command)
     assert (status, said) == (75, "")
     last = err.splitlines()[-1]
-    assert f"interrupted; step {latest(out)} of 400 is kept" in last
+    assert f"interrupted; step {latest(out)} of 200 is kept" in last
     assert latest(out) in (130, 131)
-    assert last.endswith(f"train {' '.join(ADDING)} --steps 400 --out '{out}'")
+    assert last.endswith(f"train {' '.join(ADDING)} --out '{out}'")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    monkeypatch.undo()
+    no_figure.setattr(progress.Lines, "__call__", original)
     assert train(capsys, *command)[0] == 0
     assert results(out) == results(whole)
 
@@ -139,13 +148,13 @@ def latest(out):
 
 
 def test_out_of_time_is_status_75(capsys, tmp_path):
-    status, out, err = train(capsys, *ADDING, "--steps", "400", "--out", tmp_path, "--max-seconds", "1e-6")
+    status, out, err = train(capsys, *ADDING, "--out", tmp_path, "--max-seconds", "1e-6")
     assert (status, out) == (75, "")
-    assert "out of time; step 1 of 400" in err.splitlines()[-1]
+    assert "out of time; step 1 of 200" in err.splitlines()[-1]
 
 
 def test_divergence_is_a_result(capsys, tmp_path):
-    status, out, _ = train(capsys, *ADDING, "--init", "exact:1e9", "--steps", "400", "--out", tmp_path)
+    status, out, _ = train(capsys, *ADDING, "--init", "exact:1e9", "--out", tmp_path)
     assert status == 0
     assert re.search(r"Diverged: the (loss|gradient) was not finite at step 1\.", out)
     found = json.loads((tmp_path / "result.json").read_text())
@@ -159,10 +168,10 @@ def test_divergence_is_a_result(capsys, tmp_path):
 
 def test_glorot_diverges_and_the_others_do_not():
     inits = ["glorot", "half", "half-variance", "uniform", "rescaled:alpha=0.001"]
-    found = probe(inits=inits, widths=[64], seeds=4, steps=2, batch=1)
+    found = probe(inits=inits, widths=[64], seeds=2, steps=2, batch=1, d_model=8)
     counts = {init: [entry.diverged_at for entry in found if entry.init == init] for init in inits}
-    assert [at is not None for at in counts["glorot"]] == [True] * 4
-    assert all(at == [None] * 4 for init, at in counts.items() if init != "glorot")
+    assert None not in counts["glorot"]
+    assert all(at == [None] * 2 for init, at in counts.items() if init != "glorot")
     for entry in found:
         assert len(entry.radii) == 4
         assert len(entry.losses) == (entry.diverged_at or 2)
@@ -201,13 +210,20 @@ def test_probe_writes_what_it_prints(capsys, tmp_path):
 # The table
 
 
-@pytest.fixture
-def tiny(monkeypatch):
+@pytest.fixture(scope="module")
+def tiny():
     """Sizes of seconds, in place of those of table1."""
     digits = table.SIZES["quick"].tasks["digits"]
     config = digits.config.changed(d_model=4, d_hidden=8, layers=1, steps=4, evaluate_every=2)
     training = table.Training("digits", config, {"size": 32}, most=16)
     return {"default": table.Size({"digits": training}, ("dense/half", "dense/exact:1e9"), 2)}
+
+
+@pytest.fixture(scope="module")
+def tabled(tiny, tmp_path_factory):
+    """A table that nothing interrupted: the outcome of its campaign, and its folder."""
+    out = tmp_path_factory.mktemp("table") / "whole"
+    return campaign.run(table.build("table1", tiny), out, engine="serial"), out
 
 
 def files(out):
@@ -219,31 +235,27 @@ def files(out):
     }
 
 
-def test_table_resumes_to_equal_bytes(tiny, tmp_path):
-    experiment = table.build("table1", tiny)
-    whole = campaign.run(experiment, tmp_path / "whole", engine="serial")
+def test_table_resumes_to_equal_bytes(tiny, tabled, tmp_path):
+    whole, folder = tabled
     shown = whole.table.set_index("row")
     assert shown.diverged["dense/exact:1e9"] == "2 of 2, step 1"
     assert shown.accuracy["dense/exact:1e9"] == "diverges"
     assert shown.diverged["dense/half"] == "0 of 2"
     assert "baseline: least squares" in shown.index
-    parts = tmp_path / "parts"
-    for _ in range(9):
-        outcome = campaign.run(experiment, parts, engine="serial", max_seconds=1e-3, chunk_seconds=1e-3)
-        if outcome.table is not None:
-            break
-    outcome = campaign.run(experiment, parts, engine="serial")
-    assert files(parts) == files(tmp_path / "whole")
-    times = pd.read_csv(parts / "table1_times.csv")
+    experiment = table.build("table1", tiny)
+    for _ in range(2):
+        assert campaign.run(experiment, tmp_path, engine="serial", max_seconds=1e-3, chunk_seconds=1e-3).table is None
+    assert campaign.run(experiment, tmp_path, engine="serial").table is not None
+    assert files(tmp_path) == files(folder)
+    times = pd.read_csv(tmp_path / "table1_times.csv")
     assert (times.runs == 2).all()
     assert (times.seconds_per_run > 0).all()
 
 
-def test_table_has_means_and_deviations_of_the_runs_that_went(tiny, tmp_path):
-    experiment = table.build("table1", tiny)
-    campaign.run(experiment, tmp_path, engine="serial")
-    frame = pd.read_csv(tmp_path / "table1.csv", na_values="undefined").set_index("row")
-    training = next(iter(table.plan(experiment.defaults(), tiny)["digits"].values()))
+def test_table_has_means_and_deviations_of_the_runs_that_went(tiny, tabled):
+    folder = tabled[1]
+    frame = pd.read_csv(folder / "table1.csv", na_values="undefined").set_index("row")
+    training = next(iter(table.plan(table.experiment.defaults(), tiny)["digits"].values()))
     seeds = [int(campaign.stream(0, training, index).integers(2**32)) for index in range(2)]
     runs = unpack(np.stack([record(training.ensemble, seed) for seed in seeds]))
     line = frame.loc["dense/half"]
@@ -254,6 +266,37 @@ def test_table_has_means_and_deviations_of_the_runs_that_went(tiny, tmp_path):
     assert np.isnan(frame.loc["dense/exact:1e9", "test"])
     baselines = table.SIZES["default"].tasks["digits"].load().baselines
     assert list(table.BASELINES["digits"]) == list(baselines)
+
+
+def test_what_is_recorded_is_what_the_run_came_to(tiny):
+    training = tiny["default"].tasks["digits"]
+    for init, diverged in (("half", False), ("exact:1e9", True)):
+        chosen = dataclasses.replace(training, config=training.config.changed(init=init, layers=2))
+        task = chosen.load()
+        assert len(task.validation) == 16
+        assert chosen.config.train.seed == 0
+        result = fit(task, chosen.config.changed(seed=5))
+        found = unpack(record(chosen, 5)[None])
+        numbers = {name: values[0] for name, values in found.numbers.items() if not np.isnan(values[0])}
+        expected = {
+            "radius_first": max(result.history[0].radii),
+            "radius_last": max(result.history[-1].radii),
+            "moved_eigenvalues": 0,
+            "parameters": result.n_parameters,
+            "data": int(task.record["sha256"][:12], 16),
+        }
+        if diverged:
+            expected |= {"diverged_at": result.diverged_at, "diverged_by_gradient": result.diverged == "gradient"}
+        else:
+            best = result.best
+            expected |= {"validation": best.validation, "test": result.test, "best_step": best.step}
+        assert numbers == expected
+        assert found.diverged.tolist() == [diverged]
+        for i, entry in enumerate(result.history):
+            line = [entry.step, entry.loss, entry.validation_loss, entry.validation, max(entry.radii)]
+            shown = [found.curves[name][0, i] for name in CURVES]
+            np.testing.assert_array_equal(shown, np.array(line, float))
+        assert np.isnan(found.curves["step"][0, len(result.history) :]).all()
 
 
 @pytest.mark.parametrize("name", ["digits", "mackey_glass", "lorenz", "listops"])

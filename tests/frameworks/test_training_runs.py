@@ -13,6 +13,7 @@ import pytest
 from rmt.campaign import shards
 from rmt.checks import InputError
 from rmt.training import Config, ModelConfig, TrainConfig, checkpoints
+from rmt.training import fit as fitting
 from rmt.training.fit import _Run, fit
 from rmt.training.result import better
 from rmt.training.tasks import Split, Task
@@ -225,6 +226,49 @@ def test_a_diverged_run_is_over_and_stays_so(tmp_path):
     same(again, result)
     parameters = [array for name, array in newest(tmp_path).arrays.items() if name.startswith("now.parameters")]
     assert all(np.isfinite(array).all() for array in parameters)
+
+
+@pytest.mark.parametrize(
+    ("loss", "finite_loss", "finite", "why"),
+    [(np.nan, False, False, "loss"), (0.5, True, False, "gradient"), (np.inf, False, True, "loss")],
+)
+def test_the_first_step_that_is_not_finite_ends_a_run_before_its_update(loss, finite_loss, finite, why):
+    run, steps = _Run(last_bit(), CONFIG, None), []
+    run.begin()
+
+    def step(carry, batch, key):
+        steps.append(carry)
+        bad = len(steps) == 3
+        after = carry._replace(parameters=jax.tree.map(lambda x: x + 1, carry.parameters))
+        return after, loss if bad else 0.5, finite_loss or not bad, finite or not bad
+
+    run.functions = run.functions._replace(step=step)
+    while run.diverged is None and len(steps) < 5:
+        run.advance()
+    result = run.result()
+    assert (run.diverged, len(steps), result.diverged_at, result.step) == (why, 3, 3, 2)
+    assert run.carry is steps[2]  # what the third step began with
+    np.testing.assert_array_equal(result.losses, np.array([0.5, 0.5, loss], np.float32))
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_a_length_in_epochs_is_one_in_steps(monkeypatch, faulty):
+    seen, original = {}, fitting.compiled
+
+    def compiled(model, kind, train, warm_up, steps, *, late):
+        seen.update(warm_up=warm_up, steps=steps, late=late)
+        return original(model, kind, train, warm_up, steps, late=late)
+
+    monkeypatch.setattr(fitting, "compiled", compiled)
+    for changes, warm_up, steps, evaluations in (
+        ({"epochs": 3, "warm_up": 2, "evaluate_every": None}, 8, 12, {4, 8, 12}),  # 64 sequences are 4 batches of 16
+        ({"epochs": 3, "warm_up": 0, "evaluate_every": 5, "batch": 13}, 0, 12, {5, 10, 12}),  # and 4 of 13
+        ({"steps": 25, "warm_up": 2, "evaluate_every": None}, 2, 25, {*range(2, 25, 2), 25}),
+        ({"steps": 7, "warm_up": 2, "evaluate_every": None}, 2, 7, set(range(1, 8))),
+    ):
+        run = _Run(last_bit(), CONFIG.changed(**changes, emulate_paper=faulty), None)
+        assert seen == {"warm_up": warm_up, "steps": steps, "late": faulty}
+        assert (run.steps, run.evaluations) == (steps, evaluations)
 
 
 def test_forecasts_are_scored_by_nrmse_and_chosen_by_the_smallest():
