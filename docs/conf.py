@@ -32,17 +32,22 @@ nb_execution_mode = "off"  # the outputs are kept in the notebooks; tests execut
 autosummary_generate = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_mock_imports = ["torch", "jax", "keras", "reservoirpy"]
+autodoc_mock_imports = ["torch", "jax", "keras", "reservoirpy", "optax"]
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {
     *("GL01", "GL02", "GL03", "GL05", "GL06", "GL07", "GL08", "GL10"),
     *("PR01", "PR02", "PR05", "PR07", "RT01", "SS02", "SS03", "SS04", "EX01"),
 }
-# Methods may say all in a line; results list attributes in place of parameters.
+# Methods may say all in a line; results list attributes in place of parameters; what trains, or reads files, has its
+# examples on the page of the training.
 numpydoc_validation_exclude = {
     r"\.[A-Z]\w*\.\w+$",
     r"\.(Outcome|GumbelFit|RadiusResult|LRUParameters|Experiment|Ensemble|\w*Error)$",
+    r"\.(FitResult|Evaluation|Progress|Probe|Task|Config)$",
+    r"\.(probe|task_function|imdb|cifar|digits|pybytes|sunspots)$",
 }
+
+nitpick_ignore = [("py:func", "content_hash")]  # of a module that has no entry here
 
 html_theme = "furo"
 html_title = f"rmt {release}"

@@ -26,6 +26,23 @@ def forks():
     made.close()
 
 
+@pytest.fixture(scope="session")
+def one_browser(tmp_path_factory):
+    """A browser that all tests of one process share: to start one takes longer than most of them."""
+    from devtools import tab
+
+    with tab(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def window(one_browser):
+    """A window of the browser, for one test; what a page logged there is an error of that test."""
+    one_browser.errors.clear()
+    yield one_browser
+    assert not one_browser.errors, one_browser.errors
+
+
 @pytest.fixture
 def load(monkeypatch):
     """Load an experiment, with some of its constants changed, and its figures laid out but not written."""

@@ -15,6 +15,8 @@ from browser import FLAGS, chromium
 
 CODES = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
 SECONDS = 60
+LOADED = "new Promise((done) => setInterval(() => document.readyState === 'complete' && done(), 20))"
+LOGGED = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 
 
 class Tab:
@@ -23,6 +25,22 @@ class Tab:
     def __init__(self, to_browser, from_browser):
         self.to_browser, self.from_browser = to_browser, from_browser
         self.received, self.number, self.session, self.errors = b"", 0, None, []
+
+    def open(self, address, *, width=1000, phone=None, media="", dark=False):
+        """Load an address in a window of this width, or on a phone's screen (width, height), or for `media` "print"."""
+        across, high = phone or (width, 900)
+        sizes = {"width": across, "height": high, "deviceScaleFactor": 2 if phone else 1, "mobile": bool(phone)}
+        self.send("Emulation.setDeviceMetricsOverride", **sizes)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        # What differs by what is behind its # alone would not be loaded again.
+        for goal in ("about:blank", address):
+            self.send("Page.navigate", url=goal)
+            self.evaluate(LOADED)
+
+    def run(self, script):
+        """Return what a script returns, the body of an asynchronous function."""
+        return self.evaluate(f"(async () => {{ {script} }})()")
 
     def send(self, method, **params):
         """Send a command and return its result; what the page logs meanwhile is kept."""
@@ -33,7 +51,7 @@ class Tab:
         os.write(self.to_browser, json.dumps(message).encode() + b"\0")
         while True:
             answer = self.receive()
-            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+            if answer.get("method") in LOGGED:
                 self.errors.append(answer["params"])
             if answer.get("id") == self.number:
                 assert "error" not in answer, answer["error"]
@@ -70,11 +88,8 @@ class Tab:
 
 
 @contextmanager
-def tab(address, tmp_path, *, screen=None, media=""):
-    """Open an address; `screen` is a size (width, height) of a phone's, `media` "print" or a colour scheme.
-
-    Fails where the page logged an error.
-    """
+def tab(folder):
+    """Start a browser with its profile in `folder`, for any number of pages; fails where one of them logged anything."""
     # In the browser the pipe has the numbers 3 and 4, so that here it must have others.
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for pipe in (os.pipe(), os.pipe()) for end in pipe]
     read_there, write_here, read_here, write_there = ends
@@ -83,7 +98,7 @@ def tab(address, tmp_path, *, screen=None, media=""):
         os.dup2(read_there, 3)
         os.dup2(write_there, 4)
 
-    command = [chromium(), *FLAGS, "--remote-debugging-pipe", f"--user-data-dir={tmp_path / 'profile'}", "about:blank"]
+    command = [chromium(), *FLAGS, "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", "about:blank"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=take_pipes, pass_fds=(3, 4)) as process:
         try:
             page = Tab(write_here, read_here)
@@ -91,13 +106,6 @@ def tab(address, tmp_path, *, screen=None, media=""):
             page.session = page.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Runtime", "Log", "Page"):
                 page.send(f"{domain}.enable")
-            if screen:
-                width, height = screen
-                sizes = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
-                page.send("Emulation.setDeviceMetricsOverride", **sizes)
-            page.send("Emulation.setEmulatedMedia", media=media)
-            page.send("Page.navigate", url=address)
-            page.evaluate("new Promise((done) => setInterval(() => document.readyState === 'complete' && done(), 20))")
             yield page
             assert not page.errors, page.errors
         finally:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import look
 
 import rmt
 from rmt.laws import radius_complex, radius_real
@@ -26,13 +25,10 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture
-def ask(page, tmp_path):
+def ask(page, window):
     """Evaluate an expression of the page's functions for each of some arguments."""
-
-    def answers(expression, arguments):
-        return look(page, f"return {json.dumps(arguments)}.map((x) => {expression});", tmp_path)
-
-    return answers
+    window.open(page.as_uri())
+    return lambda expression, arguments: window.evaluate(f"{json.dumps(arguments)}.map((x) => {expression})")
 
 
 def log_hazard(n, field, r):

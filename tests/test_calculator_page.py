@@ -3,37 +3,43 @@
 import json
 import math
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from browser import look
-from devtools import tab
 
 import rmt
+from rmt.cli import main
 
 ROOT = Path(__file__).parents[1]
 tool = runpy.run_path(str(ROOT / "tools" / "calculator.py"))
 START = "#n=256&T=100&layers=1&alpha=0.01&field=real"
 INPUTS = ["n", "T", "layers", "alpha"]
+NAMES = {"glorot": "1 (Glorot)", "mean": "mean + sd", "risk": "risk α", "paper": "paper"}
+HEADS = [
+    "gain", "P(ρ > 1), one layer", "P(any ρ > 1), 4 layers", "E‖h‖²/n at T = 50", "its median",
+    "mean exceeds 2t at step", "float32 overflows at step",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    return tool["write"](tmp_path_factory.mktemp("calculator") / "calculator.html")
+    return tool["write"](tmp_path_factory.mktemp("calculator") / "calculator.html").as_uri()
 
 
 SHOWN = """
-const rows = Object.fromEntries([...document.querySelectorAll("#rules tr")].map(
-  (row) => [row.dataset.rule, [...row.cells].map((cell) => cell.textContent)]));
 const state = () => ({
-  rows, hash: location.hash, summary: document.querySelector("#summary").textContent,
+  rows: Object.fromEntries([...document.querySelectorAll("#rules tr")].map(
+    (row) => [row.dataset.rule, [...row.cells].map((cell) => cell.textContent)])),
+  heads: [...document.querySelectorAll("thead th")].map((head) => head.textContent).slice(1),
+  labels: [...document.querySelectorAll("#rules tr")].map((row) => [...row.cells].map((cell) => cell.dataset.label)),
+  hash: location.hash, summary: document.querySelector("#summary").textContent,
+  command: document.querySelector("#command").textContent,
   hidden: document.querySelector("#results").hidden, notes: document.querySelector("#notes").textContent,
   errors: [...document.querySelectorAll(".error")].map((e) => e.textContent),
   invalid: [...document.querySelectorAll("[aria-invalid=true]")].map((e) => e.id),
 });
-const later = () => new Promise((done) => setTimeout(done, 100));
+const later = () => new Promise((done) => setTimeout(done, 20));
 const type = async (id, text) => {
   const input = document.getElementById(id);
   input.value = text;
@@ -43,12 +49,14 @@ const type = async (id, text) => {
 """
 
 
-def test_what_is_shown_at_first(page, tmp_path):
-    state = look(page, SHOWN + "return state();", tmp_path)
+def test_what_is_shown_at_first(page, window):
+    window.open(page)
+    state = window.run(SHOWN + "return state();")
     assert state["hash"] == START
     assert state["errors"] == [""] * 4
     rows = state["rows"]
-    assert list(rows) == ["glorot", "mean", "risk", "paper"]
+    assert {rule: row[0] for rule, row in rows.items()} == NAMES
+    assert list(rows) == list(NAMES)
     assert rows["glorot"][1:3] == ["1.000000", "0.983"]
     assert rows["mean"][1] == f"{rmt.rescaled_gain(256):.6f}"
     assert rows["risk"][1:4] == [f"{rmt.rescaled_gain(256, alpha=0.01):.6f}", "0.0100", "0.0100"]
@@ -59,10 +67,18 @@ def test_what_is_shown_at_first(page, tmp_path):
     assert 100 < medians[0] < 1e4
     assert 1 < medians[1] < 100
     assert [rows[rule][5] for rule in ("risk", "paper")] == ["–", "–"]
-    assert "0.983" in state["summary"]
+    steps = range(1, 1000)
+    for rule, row in rows.items():
+        growth = rmt.log_mean_hidden_norm(steps, 256, scale=float(row[1]))
+        assert int(row[6]) == next((t for t in steps if growth[t - 1] > math.log(2 * t)), 0), rule
+    assert "ρ > 1 with probability 0.983" in state["summary"]
+    assert f"passes 2t at step t = {rows['glorot'][6]}" in state["summary"]
+    assert f"by {rmt.rescaled_gain(256):.4f} (mean + sd)" in state["summary"]
+    assert f"by {rmt.rescaled_gain(256, alpha=0.01):.4f} for a risk of 0.01 that it is unstable" in state["summary"]
 
 
-def test_every_input_changes_what_it_should(page, tmp_path):
+def test_every_input_changes_what_it_should(page, window, capsys):
+    window.open(page)
     script = """
     const seen = [];
     await type("n", "163"); seen.push(state());
@@ -76,18 +92,43 @@ def test_every_input_changes_what_it_should(page, tmp_path):
     slider.value = slider.max; slider.dispatchEvent(new Event("input")); await later(); seen.push(location.hash);
     return seen;
     """
-    shown = SHOWN.replace("const rows =", "const rows = () =>").replace("rows, hash", "rows: rows(), hash")
-    first, second, third, slider, least, most = look(page, shown + script, tmp_path)
+    first, second, third, slider, least, most = window.run(SHOWN + script)
     assert list(first["rows"]) == ["glorot", "mean", "risk"]
     assert first["notes"] == "The paper's rule does not exist at n = 163: its Gumbel limit needs n ≥ 164. "
     assert second["hash"] == "#n=163&T=50&layers=4&alpha=1e-3&field=real".replace("1e-3", "0.001")
-    assert second["rows"]["risk"][1] == f"{rmt.rescaled_gain(163, alpha=1e-3, layers=4):.6f}"
-    assert float(second["rows"]["glorot"][4]) == pytest.approx(rmt.mean_hidden_norm(50, 163), rel=1e-3)
-    assert third["rows"]["mean"][1] == f"{rmt.rescaled_gain(163, 'complex'):.6f}"
+    assert second["heads"] == HEADS
+    assert second["labels"] == [[None, *HEADS]] * 3  # what stands before each cell on a phone
+    for state, field in ((second, "real"), (third, "complex")):
+        rows = state["rows"]
+        assert rows["mean"][1] == f"{rmt.rescaled_gain(163, field):.6f}"
+        assert rows["risk"][1] == f"{rmt.rescaled_gain(163, field, alpha=1e-3, layers=4):.6f}"
+        assert rows["risk"][3] in ("1.00e-3", "0.00100")
+        assert float(rows["glorot"][4]) == pytest.approx(rmt.mean_hidden_norm(50, 163, field), rel=1e-3)
+        assert "any of 4 layers" in state["summary"]
+        gain, radius = (line.split() for line in state["command"].splitlines())
+        assert main([*gain[1:], "--json"]) == 0
+        assert f"{json.loads(capsys.readouterr().out)['gain']:.6f}" == rows["risk"][1]
+        assert main([*radius[1:], "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert (shown["n"], shown["field"]) == (163, field)
     assert slider[0] == "163"
     assert 163 < int(slider[1]) == int(slider[2]) < 175
     assert least.startswith("#n=4&")
     assert most.startswith("#n=65536&")
+
+
+def test_what_is_not_in_the_tables_is_told(page, window):
+    found = []
+    for address in ("#n=256&T=128", "#n=256&T=129", "#n=2049&T=3", "#n=256&T=30"):  # T <= 8 sqrt(n), n <= 2048
+        window.open(page + address)
+        state = window.run(SHOWN + "return state();")
+        found.append((state["notes"], state["rows"]["mean"][5] == "–", "stays below 2t for 30" in state["summary"]))
+    assert found == [
+        ("", False, False),
+        ("Medians are tabulated up to T = 128 at this width.", True, False),
+        ("Medians are tabulated up to n = 2048.", True, False),
+        ("", False, True),
+    ]
 
 
 WRONG = [
@@ -103,7 +144,8 @@ WRONG = [
 ]
 
 
-def test_bad_input_is_answered_beside_its_field(page, tmp_path):
+def test_bad_input_is_answered_beside_its_field(page, window):
+    window.open(page)
     script = f"""
     const answers = [];
     for (const [name, text] of {json.dumps(WRONG)}) {{
@@ -115,7 +157,7 @@ def test_bad_input_is_answered_beside_its_field(page, tmp_path):
     }}
     return answers;
     """
-    for (name, _, message), (wrong, display, mended) in zip(WRONG, look(page, SHOWN + script, tmp_path), strict=True):
+    for (name, _, message), (wrong, display, mended) in zip(WRONG, window.run(SHOWN + script), strict=True):
         assert wrong["hidden"] is True
         assert wrong["invalid"] == [name]
         assert next(filter(None, wrong["errors"])).startswith(message)
@@ -125,7 +167,8 @@ def test_bad_input_is_answered_beside_its_field(page, tmp_path):
         assert mended["errors"] == [""] * 4
 
 
-def test_the_address_holds_the_inputs(page, tmp_path):
+def test_the_address_holds_the_inputs(page, window):
+    window.open(page)
     script = """
     const answers = [];
     for (const hash of ["#n=77&T=5&layers=3&alpha=0.2&field=complex", "#n=many&alpha=2", "#field=quaternion"]) {
@@ -135,7 +178,7 @@ def test_the_address_holds_the_inputs(page, tmp_path):
     }
     return answers;
     """
-    right, wrong, other = look(page, SHOWN + script, tmp_path)
+    right, wrong, other = window.run(SHOWN + script)
     assert right["hash"] == "#n=77&T=5&layers=3&alpha=0.2&field=complex"
     assert "complex Glorot matrix of width 77" in right["summary"]
     assert wrong["invalid"] == ["n", "alpha"]
@@ -167,8 +210,10 @@ return {
   reached: controls.every((c) => { c.focus(); return document.activeElement === c && c.tabIndex === 0; }),
   described: all("input[type=text]").every(
     (c) => c.getAttribute("aria-describedby").split(" ").every((id) => document.getElementById(id))),
+  ground: luminance(back),
   live: document.querySelector("#summary").getAttribute("aria-live"),
   texts: [colour("body"), colour(".soft"), colour(".hint")].map((c) => contrast(c, back)),
+  fields: all("input[type=text]").map((c) => contrast(getComputedStyle(c).color, getComputedStyle(c).backgroundColor)),
   strokes: curves.map((c) => contrast(getComputedStyle(c).stroke, back)),
   dashes: new Set(curves.map((c) => getComputedStyle(c).strokeDasharray)).size,
   colours: new Set(curves.map((c) => getComputedStyle(c).stroke)).size,
@@ -178,47 +223,55 @@ return {
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_layout_on_a_desk(page, tmp_path, dark):
-    check_layout(look(page, LAYOUT, tmp_path, width=1100, dark=dark), above=1000)
+def test_layout_on_a_desk(page, window, dark):
+    window.open(page, width=1100, dark=dark)
+    check_layout(window.run(LAYOUT), dark=dark, above=1000)
 
 
-def test_layout_on_a_phone(page, tmp_path):
-    with tab(page.as_uri(), tmp_path, screen=(360, 780)) as phone:
-        check_layout(phone.evaluate(f"(() => {{ {LAYOUT} }})()"), above=360, below=360)
+@pytest.mark.parametrize("dark", [False, True])
+def test_layout_on_a_phone(page, window, dark):
+    window.open(page, phone=(360, 780), dark=dark)
+    check_layout(window.run(LAYOUT), dark=dark, above=360, below=360)
 
 
-def test_layout_on_paper(page, tmp_path):
+def test_layout_on_paper(page, window):
     display = "[...document.querySelectorAll('{}')].map((e) => getComputedStyle(e).display)"
-    with tab(page.as_uri(), tmp_path, media="print") as paper:
-        assert set(paper.evaluate(display.format("input[type=range], .screen, .hint"))) == {"none"}
-        assert "none" not in paper.evaluate(display.format("table, figure svg, input[type=text], #summary"))
+    window.open(page, media="print", dark=True)
+    assert set(window.evaluate(display.format("input[type=range], .screen, .hint"))) == {"none"}
+    assert "none" not in window.evaluate(display.format("table, figure svg, input[type=text], #summary"))
+    found = window.run(LAYOUT)
+    assert found["ground"] == 1
+    assert min(found["texts"]) >= 4.5
+    assert min(found["strokes"]) >= 3
 
 
-def test_the_keyboard_is_enough(page, tmp_path):
-    with tab(page.as_uri(), tmp_path) as keyboard:
-        reached = []
-        for _ in range(9):
-            keyboard.press("Tab")
-            reached.append(keyboard.evaluate("document.activeElement.id || document.activeElement.value"))
-        assert reached == [*(f"{name}{end}" for name in INPUTS for end in ("", "-slider")), "real"]
-        keyboard.press("ArrowRight")
-        assert keyboard.evaluate("location.hash") == START.replace("real", "complex")
-        keyboard.evaluate("document.activeElement.blur(), document.getElementById('n').select()")
-        for digit in "64":
-            keyboard.press(digit)
-        assert keyboard.evaluate("location.hash") == START.replace("real", "complex").replace("256", "64")
-        assert "width 64" in keyboard.evaluate("document.getElementById('summary').textContent")
-        keyboard.press("Tab")
-        widths = []
-        for key in ("ArrowRight", "ArrowLeft", "ArrowLeft", "Home", "ArrowRight", "End"):
-            keyboard.press(key)
-            widths.append(int(keyboard.evaluate("document.getElementById('n').value")))
-        assert 62 <= widths[2] < widths[1] == 64 < widths[0] <= 66
-        assert widths[3:] == [4, 5, 65_536]
-        assert "width 65536" in keyboard.evaluate("document.getElementById('summary').textContent")
+def test_the_keyboard_is_enough(page, window):
+    window.open(page)
+    reached = []
+    for _ in range(9):
+        window.press("Tab")
+        reached.append(window.evaluate("document.activeElement.id || document.activeElement.value"))
+    assert reached == [*(f"{name}{end}" for name in INPUTS for end in ("", "-slider")), "real"]
+    window.press("ArrowRight")
+    assert window.evaluate("location.hash") == START.replace("real", "complex")
+    window.evaluate("document.activeElement.blur(), document.getElementById('n').select()")
+    for digit in "64":
+        window.press(digit)
+    window.press("Enter")  # sends the form nowhere
+    assert window.evaluate("location.search + location.hash") == START.replace("real", "complex").replace("256", "64")
+    assert "width 64" in window.evaluate("document.getElementById('summary').textContent")
+    window.press("Tab")
+    widths = []
+    for key in ("ArrowRight", "ArrowLeft", "ArrowLeft", "Home", "ArrowRight", "End"):
+        window.press(key)
+        widths.append(int(window.evaluate("document.getElementById('n').value")))
+    assert 62 <= widths[2] < widths[1] == 64 < widths[0] <= 66
+    assert widths[3:] == [4, 5, 65_536]
+    assert "width 65536" in window.evaluate("document.getElementById('summary').textContent")
 
 
-def check_layout(found, *, above, below=math.inf):
+def check_layout(found, *, dark, above, below=math.inf):
+    assert (found["ground"] < 0.1) is dark
     assert above <= found["width"] <= below
     assert found["wide"] <= 0
     assert found["outside"] == 0
@@ -227,21 +280,25 @@ def check_layout(found, *, above, below=math.inf):
     assert found["described"]
     assert found["live"] == "polite"
     assert min(found["texts"]) >= 4.5  # WCAG AA, text
+    assert min(found["fields"]) >= 4.5
     assert min(found["strokes"]) >= 3  # WCAG AA, graphics
     assert found["curves"] == [False] * 4
     assert found["dashes"] == found["colours"] == 4
 
 
-def test_the_page_holds_everything(page):
-    text = page.read_text()
+def test_the_page_holds_everything():
+    text = tool["page"]()
     assert "src=" not in text
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
-    assert page.stat().st_size < 200_000
+    assert "default-src 'none'" in text
+    assert len(text.encode()) < 200_000
 
 
-def test_the_command_writes_the_page(page, tmp_path):
+def test_the_command_writes_the_page(tmp_path, monkeypatch, capsys):
     out = tmp_path / "new" / "page.html"
-    command = [sys.executable, ROOT / "tools" / "calculator.py", "--out", out]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
-    assert out.read_bytes() == page.read_bytes()
-    assert '<a href="index.html">' in tool["page"](back="index.html")
+    monkeypatch.setattr(sys, "argv", ["calculator.py", "--out", str(out), "--back", "index.html"])
+    runpy.run_path(str(ROOT / "tools" / "calculator.py"), run_name="__main__")
+    assert capsys.readouterr().out == f"wrote {out}\n"
+    assert out.read_text(encoding="utf-8") == tool["page"](back="index.html")
+    assert '<a href="index.html">' in out.read_text(encoding="utf-8")
+    assert '<a href="index.html">' not in tool["page"]()

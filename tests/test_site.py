@@ -14,6 +14,7 @@ import pytest
 from browser import look
 
 import rmt
+from rmt.training.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 ADAPTERS = ("torch", "jax", "keras", "reservoirpy")
@@ -80,7 +81,15 @@ def pages(site):
 
 def test_pages_are_there(site, pages):
     names = {path.relative_to(site).as_posix() for path in pages}
-    assert {*PAGES, "calculator.html", "search.html", "changelog.html", "audit.html", "api/campaign.html"} <= names
+    assert {
+        *PAGES,
+        "calculator.html",
+        "search.html",
+        "changelog.html",
+        "audit.html",
+        "api/campaign.html",
+        "api/training.html",
+    } <= names
 
 
 def test_every_internal_link_leads_somewhere(site, pages):
@@ -119,8 +128,15 @@ def test_every_formula_is_mathml(site):
     assert (site / "_static" / "STIXTwoMath.woff").stat().st_size < 300_000
 
 
+# Of the training, beside what two of its modules name; `fit` cannot be imported without JAX.
+TRAINING = ("fit.fit", "fit.FitResult", "fit.Evaluation", "fit.Progress", "probe.probe", "probe.Probe")
+
+
 def public_names():
-    modules = [rmt.campaign, rmt.initializers, rmt.audit, importlib.import_module("rmt.report")]
+    modules = [rmt.campaign, rmt.initializers, rmt.audit]
+    modules += [importlib.import_module(f"rmt.{name}") for name in ("report", "training", "training.tasks")]
+    yield from (f"rmt.training.{name}" for name in TRAINING)
+    yield from (f"rmt.training.tasks.{module}.{function}" for module, function in TASKS.values())
     for module in (rmt, *modules):
         names = getattr(module, "__all__", None) or [
             name for name, value in vars(module).items() if not name.startswith("_") and callable(value)
@@ -137,7 +153,7 @@ def test_every_public_name_has_an_entry(site, pages):
     anchors = set().union(*(pages[path].anchors for path in (site / "api").glob("*.html")))
     anchors |= {anchor.removeprefix("module-") for anchor in anchors}
     names = set(public_names()) - {"rmt.audit.weights"}
-    assert len(names) > 60
+    assert len(names) > 90
     same = {"rmt.audit.audit_weights": "rmt.audit_weights"}
     assert {same.get(name, name) for name in names} <= anchors
 

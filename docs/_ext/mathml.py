@@ -3,6 +3,7 @@
 `latex2mathml` translates; the math font is a subset of STIX Two Math, which `ziamath` brings along.
 """
 
+import logging
 import re
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,9 @@ def mathml(latex, display):
     element = re.sub(r"<mo[^>]*>([A-Za-z]{2,})</mo>", r"<mi>\1</mi>", element)
     element = re.sub(r'<mo stretchy="true"([^>]*)>(\||&#x02016;|&#x0007C;)', r'<mo stretchy="false"\1>\2', element)
     element = element.replace("<mi>&#x00393;</mi>", '<mi mathvariant="normal">&#x00393;</mi>')
+    # A semicolon separates, and infinity is a number.
+    element = element.replace("<mi>;</mi>", '<mo lspace="0" rspace="0.167em">;</mo>')
+    element = re.sub(r"<mo>(&#x0221E;)</mo>", r"<mi>\1</mi>", element)
     # "log n" and "2 log", not "logn" and "2log".
     element = re.sub(rf"({FUNCTION})(?=<m(?!o|space|under))", rf"\1{SPACE}", element)
     element = re.sub(rf"(</(?:mi|mn|msub|msup|mfrac|msqrt)>)(?={FUNCTION})", rf"\1{SPACE}", element)
@@ -102,6 +106,7 @@ def write_font(app, error):
     import ziamath
     from fontTools import subset
 
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table
     font = subset.load_font(str(Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"), subset.Options())
     narrow_radicals(font)
     options = subset.Options(flavor="woff", notdef_outline=True, hinting=False, layout_features=["ssty"])

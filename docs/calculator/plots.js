@@ -68,7 +68,7 @@ function plotGrowth(place, curves, median, T, n) {
   line(svg, "axis", box.left, box.bottom, box.right, box.bottom);
   line(svg, "axis", box.left, box.top, box.left, box.bottom);
   label(svg, "step t", (box.left + box.right) / 2, box.bottom + 36, "middle", "tick");
-  label(svg, "E‖h‖²/n", 4, box.top - 10, "start");
+  label(svg, "E‖h‖²/n", 4, box.top - 13, "start");
   const size = { x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top };
   const clip = element("clipPath", { id: "inside" }, element("rect", size));
   const inside = element("g", { "clip-path": "url(#inside)" });
@@ -85,7 +85,7 @@ function plotGrowth(place, curves, median, T, n) {
       inside.append(element("path", { class: `curve median ${rule}`, d: path(drawn) }));
     }
   }
-  label(svg, `T = ${T}`, Math.max(100, Math.min(x(T), box.right - 30)), box.top - 10);
+  label(svg, `T = ${T}`, Math.max(100, Math.min(x(T), box.right - 30)), box.top - 13);
 }
 
 // The density of rho, and the thresholds 1/gain.
@@ -99,14 +99,15 @@ function plotDensity(place, law, gains) {
   for (let i = count; i > 0; i--) {
     points.push([(radii[i] + radii[i - 1]) / 2, (below[i - 1] - below[i]) / (radii[i - 1] - radii[i])]);
   }
-  const present = RULES.filter((rule) => gains[rule]);
-  const farthest = Math.max(...present.map((rule) => 1 / gains[rule]));
-  const margin = 0.6 * law.std;
-  const low = Math.min(points[0][0], 1) - margin;
-  const high = Math.max(radiusAt(law, -7), Math.min(farthest, law.mean + 12 * law.std)) + margin;
+  const placed = RULES.filter((rule) => gains[rule] && 1 / gains[rule] < law.mean + 12 * law.std);
+  placed.sort((one, other) => gains[other] - gains[one]);
+  const low = Math.min(points[0][0], 1 / gains[placed[0]]) - 0.6 * law.std;
+  // To the right of each line there must be room for its name, of about 7.5 to a letter.
+  const room = (rule) => 1 - (7.5 * NAMES[rule].length + 8) / (box.right - box.left);
+  const high = Math.max(radiusAt(law, -8), ...placed.map((rule) => low + (1 / gains[rule] - low) / room(rule)));
   const peak = Math.max(...points.map((point) => point[1]));
   const x = (r) => box.left + ((box.right - box.left) * (r - low)) / (high - low);
-  const y = (density) => box.bottom - ((box.bottom - box.top - 17 * present.length) * density) / peak;
+  const y = (density) => box.bottom - ((box.bottom - box.top - 17 * placed.length) * density) / peak;
   const step = niceStep((high - low) / ((box.right - box.left) / 80));
   const digits = Math.max(0, -Math.floor(Math.log10(step)));
   for (let i = Math.ceil(low / step); i * step <= high; i++) {
@@ -123,12 +124,12 @@ function plotDensity(place, law, gains) {
   svg.append(element("path", { class: "outline", d: path(drawn) }));
   line(svg, "axis", box.left, box.bottom, box.right, box.bottom);
   label(svg, "spectral radius ρ of W", (box.left + box.right) / 2, box.bottom + 36, "middle", "tick");
-  present.forEach((rule, i) => {
-    const place = 1 / gains[rule];
-    if (place > high) return;
-    line(svg, `curve ${rule}`, x(place), box.top, x(place), box.bottom);
-    const left = x(place) > box.right - 80;
-    label(svg, NAMES[rule], x(place) + (left ? -6 : 6), box.top + 11 + 16 * i, left ? "end" : "start");
+  // From left to right each line begins lower, beside its name, so that none passes through the name of another.
+  placed.forEach((rule, i) => {
+    const place = x(1 / gains[rule]);
+    const top = box.top + 16 * i;
+    line(svg, `curve ${rule}`, place, top, place, box.bottom);
+    label(svg, NAMES[rule], place + 6, top + 11, "start");
   });
 }
 
