@@ -25,8 +25,9 @@ class MissingExtraError(ImportError):
     """A library that only an optional part of rmt needs is not installed."""
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """Return `value` as error messages show it: its repr on one line, cut where it is long."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -35,10 +36,10 @@ def integer(name: str, value: Any, *, minimum: int = 1, maximum: int | None = No
     allowed = f"an integer >= {minimum:,}" if maximum is None else f"an integer from {minimum:,} to {maximum:,}"
     is_number = isinstance(value, (numbers.Real, np.number)) and not isinstance(value, (bool, np.bool_))
     if not is_number or not math.isfinite(value) or value != int(value):
-        raise InputError(f"{name} must be {allowed}, got {_shown(value)}")
+        raise InputError(f"{name} must be {allowed}, got {shown(value)}")
     result = int(value)
     if result < minimum or (maximum is not None and result > maximum):
-        raise InputError(f"{name} must be {allowed}, got {_shown(value)}")
+        raise InputError(f"{name} must be {allowed}, got {shown(value)}")
     return result
 
 
@@ -60,17 +61,17 @@ def real(
     allowed = " and ".join(["a finite number", *bounds]).replace("number and", "number", 1)
     is_number = isinstance(value, (numbers.Real, np.number)) and not isinstance(value, (bool, np.bool_))
     if not is_number or np.iscomplexobj(value) or not math.isfinite(value):
-        raise InputError(f"{name} must be {allowed}, got {_shown(value)}")
+        raise InputError(f"{name} must be {allowed}, got {shown(value)}")
     result = float(value)
     if not (above < result < below and at_least <= result <= at_most):
-        raise InputError(f"{name} must be {allowed}, got {_shown(value)}")
+        raise InputError(f"{name} must be {allowed}, got {shown(value)}")
     return result
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of the strings `allowed`."""
     if not isinstance(value, str) or value not in allowed:
-        raise InputError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {_shown(value)}")
+        raise InputError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {shown(value)}")
     return value
 
 
@@ -85,8 +86,7 @@ def generator(rng: Any) -> np.random.Generator:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise InputError(
-            "rng must be None, a non-negative integer, a SeedSequence, a BitGenerator or a Generator, "
-            f"got {_shown(rng)}"
+            f"rng must be None, a non-negative integer, a SeedSequence, a BitGenerator or a Generator, got {shown(rng)}"
         ) from error
 
 
@@ -97,7 +97,10 @@ def array(name: str, value: Any, *, ndim: int | None = None) -> np.ndarray:
     except ValueError as error:
         raise InputError(f"{name} must be a numeric array, got a ragged sequence") from error
     if result.dtype.kind not in "biufc":
-        raise InputError(f"{name} must be a numeric array, got dtype {result.dtype}")
+        got = f"dtype {result.dtype}" if result.ndim else shown(value)
+        if hasattr(value, "draw"):
+            got += "; its draw() returns a matrix"
+        raise InputError(f"{name} must be a numeric array, got {got}")
     if ndim is not None and result.ndim != ndim:
         raise InputError(f"{name} must have {ndim} dimension(s), got shape {result.shape}")
     result = result.astype(np.complex128 if result.dtype.kind == "c" else np.float64, copy=False)

@@ -300,3 +300,12 @@ def test_smallest_audit_of_all(capsys, tmp_path):
     assert status == 0
     assert "1 recurrent matrix\n" in out
     assert (tmp_path / "out" / "audit.png").stat().st_size > 1000
+
+
+def test_a_matrix_of_zeros_is_pointed_out(tmp_path, capsys):
+    np.save(tmp_path / "W.npy", np.full((4, 4), 0.3).astype(int))
+    assert main(["audit", str(tmp_path / "W.npy")]) == 0
+    assert "Zero, so that h_t is x_t alone: W. Were these weights cast to integers?" in capsys.readouterr().out
+    np.save(tmp_path / "W.npy", np.full((4, 4), 0.1))
+    assert main(["audit", str(tmp_path / "W.npy")]) == 0
+    assert "Zero" not in capsys.readouterr().out

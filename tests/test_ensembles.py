@@ -235,3 +235,92 @@ def test_any_size_can_be_drawn(n, size, seed, field):
         assert W.shape == (size, n, n)
         assert np.isfinite(W).all()
         assert np.array_equal(W, ensemble.draw(size, rng=np.random.default_rng(seed)))
+
+
+@dataclass(frozen=True)
+class Own(Ensemble):
+    """A user's ensemble, which returns what it is told to."""
+
+    n: int
+    value: object
+
+    def matrix(self, rng):
+        return self.value
+
+
+DRAWS = [
+    lambda ensemble: ensemble.draw(rng=0),
+    lambda ensemble: ensemble.draw(2, rng=0),
+    lambda ensemble: ensemble.draw_eigenvalues(rng=0),
+    lambda ensemble: rmt.sample_spectral_radius(ensemble, 2, rng=0),
+    lambda ensemble: rmt.sample_eigenvalues(ensemble, 2, rng=0),
+    lambda ensemble: rmt.sample_eigenvalue_moduli(ensemble, 2, rng=0),
+    lambda ensemble: rmt.sample_power_norms(ensemble, 3, 2, rng=0),
+    lambda ensemble: rmt.sample_hidden_norms(ensemble, 3, 2, rng=0),
+    lambda ensemble: rmt.sample_spectral_radius(rmt.StateSpace(ensemble, 0.1), 2, rng=0),
+    lambda ensemble: rmt.StateSpace(ensemble, 0.1).draw(rng=0),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.ones(4), r"must have shape \(4, 4\), got shape \(4,\)"),
+        (np.ones((4, 3)), r"must have shape \(4, 4\), got shape \(4, 3\)"),
+        (np.ones((3, 3)), r"must have shape \(4, 4\), got shape \(3, 3\)"),
+        (np.full((4, 4), np.nan), "must be finite"),
+        (np.full((4, 4), 1j), "must be real, as its field is 'real', got complex128"),
+        (np.full((4, 4), None), "must be a numeric array, got dtype object"),
+        (None, "must be a numeric array, got None"),
+    ],
+)
+def test_what_an_own_ensemble_returns_is_checked_before_lapack_gets_it(draw, value, message):
+    with pytest.raises(InputError, match=r"matrix\(rng\) of Own\(.*" + message):
+        draw(Own(4, value))
+
+
+@pytest.mark.parametrize("kind", ["f4", "i8", "?", ">f8", "list", "transposed", "strided"])
+def test_an_own_ensemble_may_return_any_real_square(kind):
+    """What used to reach LAPACK as it was: an aborted process, or numbers from nowhere."""
+    W = np.round(rmt.glorot(6).draw(rng=1) * 9)
+    value = {"list": W.tolist(), "transposed": W.T, "strided": np.repeat(W, 2, axis=1)[:, ::2]}.get(kind)
+    if value is None:
+        value = W.astype(kind)
+    expected = np.abs(np.linalg.eigvals(np.array(value, float))).max()
+    assert rmt.sample_spectral_radius(Own(6, value), 2, rng=0) == pytest.approx(expected, rel=1e-6)
+    assert Own(6, value).draw(2).dtype == np.float64
+    assert rmt.sample_power_norms(Own(6, value), 2, 2, method="dense", rng=0).shape == (2, 3)
+
+
+def test_own_eigenvalues_are_checked_too():
+    class Spectrum(Own):
+        def eigenvalues(self, rng):
+            return self.value
+
+    for draw in (
+        lambda one: one.draw_eigenvalues(),
+        lambda one: rmt.sample_spectral_radius(one, 1),
+        lambda one: rmt.sample_eigenvalues(one, 1),
+    ):
+        with pytest.raises(InputError, match=r"eigenvalues\(rng\) of .* must have shape \(4,\), got shape \(3,\)"):
+            draw(Spectrum(4, np.ones(3)))
+    assert rmt.sample_spectral_radius(Spectrum(2, [0.5, -3]), 1) == 3
+
+
+def test_a_subclass_with_a_matrix_of_its_own_is_not_taken_for_its_base():
+    class Zero(rmt.Ginibre):
+        def matrix(self, rng):
+            return np.zeros((self.n, self.n))
+
+    assert rmt.sample_spectral_radius(Zero(5), 2, rng=0).tolist() == [0, 0]
+    assert rmt.sample_power_norms(Zero(5), 1, 1, rng=0)[0, 1] == 0
+    with pytest.raises(InputError, match="method"):
+        rmt.sample_hidden_norms(Zero(5), 1, 1, method="lazy")
+
+
+def test_a_matrix_is_asked_for_where_an_ensemble_is_given():
+    with pytest.raises(InputError, match=r"got Ginibre\(n=8.*its draw\(\) returns a matrix"):
+        rmt.spectral_radius(rmt.glorot(8))
+    with pytest.raises(InputError, match=r"ensemble must be .*\.\.\.$"):
+        rmt.sample_hidden_norms(np.ones((50, 50)), 1, 1)

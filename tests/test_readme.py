@@ -33,6 +33,9 @@ def test_python_block_runs(capsys):
     p, radius = map(float, capsys.readouterr().out.split())
     assert f"P(rho > 1) = {p:.4f}" in block
     assert f"with probability {p:.2f}" in README.replace("\n", " ")
+    stable = {f"{g:.3f}": rmt.SpectralRadiusLaw(256, scale=g).cdf(1.0) for g in (0.943, 0.905)}
+    assert [f"{100 * p:.0f}" for p in stable.values()] == ["85", "99"]
+    assert "Scaled by 0.943, 85 of 100 such matrices are stable, by 0.905 99 of 100." in README.replace("\n", " ")
     assert 0.8 < radius < 1.1
     assert names["norms"].shape == (8, 64)
     assert len(block.strip().splitlines()) == 7  # import, blank, five lines

@@ -164,7 +164,11 @@ def _sentences(found: Audit) -> list[str]:
     rest = len(found.unstable) - SENTENCES
     if rest > 0:
         lines.append(f"{rest} more are unstable: see the table.")
-    return lines or [f"Stable: nothing that counts passes the limit within {found.steps:,} steps."]
+    lines = lines or [f"Stable: nothing that counts passes the limit within {found.steps:,} steps."]
+    zeros = [finding.recurrence.name for finding in found.findings if finding.row()["norm"] == 0]
+    if zeros:
+        lines.append(f"Zero, so that h_t is x_t alone: {', '.join(zeros)}. Were these weights cast to integers?")
+    return lines
 
 
 def _advice(finding: Finding) -> str:

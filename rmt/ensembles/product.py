@@ -59,7 +59,7 @@ class IndependentProduct(Ensemble):
 
     def matrix(self, rng: Generator) -> np.ndarray:
         """Return one factor (n, n), drawn from `rng`."""
-        return self.factor.matrix(rng)
+        return self.factor.checked_matrix(rng)
 
     def eigenvalues(self, rng: Generator) -> np.ndarray:
         """Raise InputError: there is no single matrix."""

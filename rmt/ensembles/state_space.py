@@ -78,7 +78,7 @@ class StateSpace(Ensemble):
     def matrix(self, rng: Generator) -> np.ndarray:
         """Return one matrix (n, n), drawn from `rng`."""
         identity = np.eye(self.n)
-        DA = self.step * (self.shift * identity + self.base.matrix(rng))
+        DA = self.step * (self.shift * identity + self.base.checked_matrix(rng))
         if self.method == "zoh":
             return expm(DA)
         if self.method == "euler":
@@ -87,7 +87,7 @@ class StateSpace(Ensemble):
 
     def eigenvalues(self, rng: Generator) -> np.ndarray:
         """Return the n complex eigenvalues of one matrix: the rule, applied to the eigenvalues of A."""
-        z = self.step * (self.shift + self.base.eigenvalues(rng))
+        z = self.step * (self.shift + self.base.checked_eigenvalues(rng))
         if self.method == "zoh":
             return np.exp(z)
         if self.method == "euler":

@@ -77,7 +77,7 @@ def _sizes(name: str, shape: Sequence[int]) -> tuple[int, ...]:
     try:
         sizes = tuple(shape)
     except TypeError as error:
-        raise checks.InputError(f"{name} must be a sequence of integers, got {shape!r}") from error
+        raise checks.InputError(f"{name} must be a sequence of integers, got {checks.shown(shape)}") from error
     return tuple(checks.integer(f"every size in {name}", size) for size in sizes)
 
 

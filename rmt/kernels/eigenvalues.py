@@ -57,6 +57,6 @@ def eigenvalues(W: np.ndarray) -> np.ndarray:
             *no_vectors, work.ctypes, byref(c_int(len(work))), byref(info),
         )  # fmt: skip
         result = real + 1j * imag
-    if info.value > 0:
+    if info.value:
         raise np.linalg.LinAlgError(f"the QR iteration found only {n - info.value} of {n} eigenvalues")
     return result * scale

@@ -52,12 +52,11 @@ def gamma_n(n: Any) -> Any:
     return np.array([gamma_n(item) for item in np.ravel(n)]).reshape(np.shape(n))
 
 
-def _positive_gamma(n: int, what: str) -> float:
-    """Return gamma_n, or raise an error which says that `what` does not exist at this n."""
+def _positive_gamma(n: int, what: str, instead: str) -> float:
+    """Return gamma_n, or raise an error which says that `what` does not exist at this n, and what to take instead."""
     if n < SMALLEST_N:
         raise checks.InputError(
-            f"n must be >= {SMALLEST_N} for {what}, which needs gamma_n > 0, got n = {n}; "
-            "the exact law and rule='exact' hold for every n"
+            f"n must be >= {SMALLEST_N} for {what}, which needs gamma_n > 0, got n = {n}; {instead} holds for every n"
         )
     return gamma_n(n)
 
@@ -105,7 +104,7 @@ class GumbelLimit(Law):
         object.__setattr__(self, "n", checks.integer("n", self.n))
         object.__setattr__(self, "field", checks.field(self.field))
         object.__setattr__(self, "scale", checks.real("scale", self.scale, above=0))
-        _positive_gamma(self.n, "the Gumbel limit")
+        _positive_gamma(self.n, "the Gumbel limit", "the exact law, rmt.SpectralRadiusLaw,")
 
     @property
     def gumbel_scale(self) -> float:
@@ -162,12 +161,12 @@ def rescaled_gain(
         which is the Gumbel limit of the complex field, for both fields. The last two need n >= 164.
     alpha : float, optional
         Accepted probability, in (0, 1), that any of `layers` independent matrices has a radius above one; with
-        rule="exact" at least 1e-300 for each. If given, the gain is 1 / ppf((1 - alpha)**(1/layers)) and `n_std` is
-        ignored; if None it is 1 / (E[rho] + n_std std[rho]).
+        rule="exact" at least 1e-300 for each. If given, the gain is 1 / ppf((1 - alpha)**(1/layers)); if None it is
+        1 / (E[rho] + n_std std[rho]).
     layers : int
         Number of independent matrices that share `alpha`; needs `alpha`.
     n_std : float
-        Number of standard deviations above the mean; finite.
+        Number of standard deviations above the mean; finite. Not with `alpha`.
 
     Returns
     -------
@@ -202,6 +201,8 @@ def rescaled_gain(
         alpha = checks.real("alpha", alpha, above=0, below=1)
         if rule == "paper":
             raise checks.InputError(f"alpha must be None with rule='paper', got {alpha}; 'exact' and 'gumbel' take it")
+        if n_std != 1.0:
+            raise checks.InputError(f"n_std does not go with alpha, which sets the gain alone, got {n_std} and {alpha}")
     elif layers > 1:
         raise checks.InputError(f"layers must be 1 without alpha, got {layers}; the layers share the risk alpha")
 
@@ -210,12 +211,12 @@ def rescaled_gain(
             f"n must be <= {LARGEST_N[field]:,} for rule='exact' in the {field} field, got {n}; rule='gumbel' goes on"
         )
     if rule == "paper":
-        gamma = _positive_gamma(n, "rule='paper'")
+        gamma = _positive_gamma(n, "rule='paper'", "rule='exact'")
         edge = 1 + math.sqrt(gamma / (4 * n))
         radius = edge + (np.euler_gamma + n_std * math.pi / math.sqrt(6)) / math.sqrt(4 * gamma * n)
     else:
         if rule == "gumbel":
-            _positive_gamma(n, "rule='gumbel'")
+            _positive_gamma(n, "rule='gumbel'", "rule='exact'")
         law = GumbelLimit(n, field) if rule == "gumbel" else SpectralRadiusLaw(n, field)
         if alpha is None:
             radius = law.mean() + n_std * law.std()

@@ -18,7 +18,9 @@ def _points(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
-        raise checks.InputError(f"{name} must be a real number or an array of real numbers, got {value!r}") from error
+        raise checks.InputError(
+            f"{name} must be a real number or an array of real numbers, got {checks.shown(value)}"
+        ) from error
 
 
 def _as_given(result: np.ndarray) -> Any:

@@ -162,7 +162,7 @@ def sample_hidden_norms(
     steps = checks.integer("steps", steps)
     if not callable(inputs) and (not isinstance(inputs, str) or inputs != "gaussian"):
         raise checks.InputError(
-            f"inputs must be 'gaussian' or a callable (steps, n, rng) -> (steps, n), got {inputs!r}"
+            f"inputs must be 'gaussian' or a callable (steps, n, rng) -> (steps, n), got {checks.shown(inputs)}"
         )
     if signal is not None:
         signal = _steps_by_n("signal", signal, steps, ensemble.n)
@@ -183,7 +183,9 @@ def sample_hidden_norms(
 
 def _check_ensemble(ensemble: Any) -> None:
     if not isinstance(ensemble, Ensemble):
-        raise checks.InputError(f"ensemble must be an rmt ensemble such as rmt.Ginibre(n), got {ensemble!r}")
+        raise checks.InputError(
+            f"ensemble must be an rmt ensemble such as rmt.Ginibre(n), got {checks.shown(ensemble)}"
+        )
 
 
 def _is_lazy(
@@ -191,7 +193,7 @@ def _is_lazy(
 ) -> TypeGuard[Ginibre | IndependentProduct]:
     """Return whether to go without matrices; InputError where that is asked for and does not exist."""
     method = checks.choice("method", method, METHODS)
-    fits = isinstance(ensemble, Ginibre | IndependentProduct) and plain_inputs
+    fits = type(ensemble) in (Ginibre, IndependentProduct) and plain_inputs  # a subclass may draw other matrices
     if method == "lazy" and not fits:
         raise checks.InputError(
             "method 'lazy' fits Ginibre and IndependentProduct, with inputs='gaussian' and no signal; "
@@ -228,9 +230,9 @@ def _matrices(ensemble: Ensemble, steps: int, block: int, rng: Generator) -> Ite
     """Yield (W, start, stop) for blocks of steps: one matrix for all, or a fresh one for every single step."""
     if isinstance(ensemble, IndependentProduct):
         for step in range(steps):
-            yield ensemble.matrix(rng), step, step + 1
+            yield ensemble.checked_matrix(rng), step, step + 1
         return
-    W = ensemble.eigenvalues(rng) if isinstance(ensemble, Diagonal) else ensemble.matrix(rng)
+    W = ensemble.eigenvalues(rng) if isinstance(ensemble, Diagonal) else ensemble.checked_matrix(rng)
     for start in range(0, steps, block):
         yield W, start, min(start + block, steps)
 

@@ -116,7 +116,7 @@ def sample_eigenvalues(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.
     ginibre = same_spectrum(ensemble)
     if ginibre is not None:
         return ginibre.scale / math.sqrt(ginibre.n) * krylov_spectra(ginibre.n, ginibre.field, size, rng=rng)
-    return np.stack(parallel.thread_map(ensemble.eigenvalues, streams(rng, size), size))
+    return np.stack(parallel.thread_map(ensemble.checked_eigenvalues, streams(rng, size), size))
 
 
 def sample_eigenvalue_moduli(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.ndarray:
@@ -166,17 +166,18 @@ def sample_eigenvalue_moduli(ensemble: Ensemble, size: int, *, rng: Any = None) 
 
 def same_spectrum(ensemble: Ensemble) -> Ginibre | None:
     """Return the Ginibre ensemble whose eigenvalues have the joint law of those of `ensemble`, or None."""
-    if isinstance(ensemble, Ginibre):
+    # A subclass may draw other matrices.
+    if type(ensemble) is Ginibre:
         return ensemble
-    if isinstance(ensemble, IID) and ensemble.entry == "normal":
+    if type(ensemble) is IID and ensemble.entry == "normal":
         return Ginibre(ensemble.n, ensemble.field, ensemble.scale)
-    if isinstance(ensemble, Diagonal):
+    if type(ensemble) is Diagonal:
         return ensemble.ginibre
     return None
 
 
 def _check_spectrum(ensemble: Any) -> None:
     if not isinstance(ensemble, Ensemble):
-        raise checks.InputError(f"ensemble must be an ensemble such as Ginibre(n), got {ensemble!r}")
+        raise checks.InputError(f"ensemble must be an ensemble such as Ginibre(n), got {checks.shown(ensemble)}")
     if isinstance(ensemble, IndependentProduct):
-        raise checks.InputError(f"ensemble must have a single matrix to have a spectrum, got {ensemble!r}")
+        raise checks.InputError(f"ensemble must have a single matrix to have a spectrum, got {checks.shown(ensemble)}")
