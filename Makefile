@@ -9,12 +9,13 @@ SITE = docs/_build
 ARGS =
 WORKERS = 2
 
-.PHONY: help fig1 fig1-quick gallery notebooks docs linkcheck bench bench-quick test test-all test-frameworks test-lowest dist lint clean core dev frameworks lowest
+.PHONY: help fig1 fig1-quick gallery training notebooks docs linkcheck bench bench-quick test test-all test-frameworks test-lowest dist lint clean core dev frameworks lowest
 
 help:
 	@echo "make fig1        Figure 1 of the paper, into $(OUT) (ARGS='--field complex' OUT=results/other: options)"
 	@echo "make fig1-quick  the same from few samples, into results/fig1-quick"
 	@echo "make gallery     docs/gallery: the figure of every experiment, from runs in $(GALLERY)"
+	@echo "make training    docs/training: the figures of the trainings, from runs in results/training; within an hour"
 	@echo "make notebooks   execute the notebooks in notebooks/, and keep their outputs"
 	@echo "make docs        the documentation, as pages in $(SITE)/html"
 	@echo "make linkcheck   try every link of the documentation that leads elsewhere; needs the internet"
@@ -40,6 +41,12 @@ fig1-quick: core
 gallery: core
 	$(VENV)/bin/python -m rmt reproduce --out $(GALLERY)
 	$(VENV)/bin/python -m tools.gallery $(GALLERY)
+
+# The trainings: what docs/training.md shows.
+training: frameworks
+	$(FRAMEWORKS)/bin/python -m rmt run experiments/table1.py --out results/training/table1 --workers $(WORKERS)
+	$(FRAMEWORKS)/bin/python -m rmt run experiments/forecasting.py --out results/training/forecasting --workers $(WORKERS)
+	$(FRAMEWORKS)/bin/python -m tools.gallery results/training docs/training
 
 notebooks: dev
 	$(VENV)/bin/python -m tools.notebooks notebooks/*.ipynb

@@ -6,6 +6,12 @@ Claim. Stability over long horizons matters even more in forecasting than in cla
 which asks for it; the authors promise an evaluation that the paper does not have). Here: the Mackey-Glass equation
 17 steps ahead and the Lorenz equations 25 steps ahead, T = 500, and with ``--size sunspots`` monthly sunspot
 numbers a year ahead. The score is the NRMSE: 0 is exact, 1 is what the mean reaches.
+
+Found (default size, three runs a row; median NRMSE). Glorot diverges in one run of three and is worse than the mean in
+the others. All that is stable beats autoregression: on Mackey-Glass 0.03 to 0.05 (Glorot/2: 0.08) against 0.36, where
+Rescaled (0.028) is within the spread of uniform eigenvalues and the LRU; on Lorenz 0.40 to 0.45 against 0.87, and
+Glorot with layer norm in the state 0.29, the best. One standard deviation below 1 is no safety: a diagonal Rescaled
+network with a layer of radius 1.03 has 485 on Lorenz.
 """
 
 from rmt.training.config import Config, ModelConfig, TrainConfig

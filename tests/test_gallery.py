@@ -27,6 +27,23 @@ def test_every_experiment_is_in_the_gallery():
     assert sorted(path.name for path in (ROOT / "docs" / "gallery").iterdir()) == [f"{name}.png" for name in NAMES]
 
 
+def test_trainings_are_shown_with_their_commands():
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    names = [name for name, text in TEXTS.items() if "rmt.training" in text]
+    assert sorted(names) == ["forecasting", "table1"]
+    assert sorted(path.stem for path in (ROOT / "docs" / "training").iterdir()) == sorted(names)
+    for name in names:
+        assert f"](training/{name}.png)" in text
+        assert f"rmt run experiments/{name}.py --out results/training/{name} --workers 2" in text
+        with Image.open(ROOT / "docs" / "training" / f"{name}.png") as figure:
+            assert figure.width <= 1100
+        # The findings of the experiment's own text are those of the table.
+        found = re.findall(r"\b0\.\d\d\b", TEXTS[name].split("Found")[1].split('"""')[0])
+        table = [float(number) for number in re.findall(r"\b\d\.\d+\b", text.split("## What came out")[1])]
+        assert len(found) > 7
+        assert all(any(abs(float(number) - value) <= 0.00501 for value in table) for number in found)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_entry_has_figure_caption_and_command(name, capsys, monkeypatch):
     entry = ENTRIES[name]

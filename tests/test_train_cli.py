@@ -341,6 +341,27 @@ def test_the_figure_shows_means_bands_crosses_and_the_best_baseline(stored):
     ]
 
 
+def test_errors_are_medians_as_one_run_about_to_explode_would_be_all_of_a_mean(stored):
+    data, made, baselines = stored
+    task = Training("mackey_glass", made["digits"]["dense/half"].ensemble.config)
+    baselines = {"digits": table.baseline_cell(task)}
+    data[baselines["digits"]] = np.array([[1.0, 1.7, 0.4, 5.0]])
+    half = data[made["digits"]["dense/half"]]
+    half[:, NUMBERS.index("test")] = [3e9, 0.04, 0.1234]
+    curves = half[:, len(NUMBERS) :].reshape(3, 3, len(CURVES))
+    curves[..., CURVES.index("step")] = [0, 3, 6]
+    curves[..., CURVES.index("validation")] = [[np.nan, 3e9, 2e9], [np.nan, 0.5, 0.2], [np.nan, 0.3, 0.1]]
+    shown = presenting.readable(presenting.summary(data, made, baselines)).set_index("row").NRMSE
+    assert shown["dense/half"] == "0.123 (0.04 – 3e+09)"
+    assert shown["dense/glorot"] == "0.3 (0.2 – 0.4)"  # of the two that went
+    assert shown["baseline: autoregression"] == "0.400"
+    top = presenting.draw(data, made, baselines).axes[0]
+    assert (top.get_yscale(), top.get_ylim()[1], top.get_ylabel()) == ("log", 10, "NRMSE, validation (cut at 10)")
+    drawn = [list(line.get_ydata()) for line in top.lines]
+    assert [0.5, 0.2] in drawn
+    assert top.collections[1].get_paths()[0].vertices[:, 1].max() == 10
+
+
 def test_rows_of_the_tables_are_told_apart_without_colour():
     for size in table.SIZES.values():
         for training in size.tasks.values():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Cells = Mapping[str, Mapping[str, Cell]]  # by task and row
 REGRESSION = "mean"  # the first baseline of a regression, of which the score is the NRMSE
+LARGEST_SHOWN = 10.0  # of NRMSEs in the figure: ten times what the mean of the targets has
 
 # Initialisation -> colour and marker, as colours alone are not told apart in grey; anything else takes the last.
 # Recurrence -> line.
@@ -80,7 +81,8 @@ def write(
 def summary(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, Cell]) -> pd.DataFrame:
     """Return a line for each task and row, and for each baseline.
 
-    Means and standard deviations are over the runs that did not diverge; how many did stands beside them.
+    Means and standard deviations, medians and extremes are over the runs that did not diverge; how many did stands
+    beside them.
 
     Returns
     -------
@@ -118,12 +120,18 @@ def _line(training: Training, run: Run) -> dict[str, Any]:
         values = numbers[name][went]
         line[name] = values.mean() if len(values) else math.nan
         line[f"{name}_sd"] = values.std(ddof=1) if len(values) > 1 else math.nan
+        for measure in (np.median, np.min, np.max):
+            line[f"{name}_{measure.__name__}"] = measure(values) if len(values) else math.nan
     line |= {name: numbers[name].mean() for name in ("radius_first", "radius_last")}
     return line | {"parameters": numbers["parameters"][0], "moved_eigenvalues": numbers["moved_eigenvalues"].sum()}
 
 
 def readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table for readers: the test score with its standard deviation, and how many runs diverged."""
+    """Return the table for readers: the test score with its spread, and how many runs diverged.
+
+    An accuracy is a mean and a standard deviation. A run that is about to explode has an NRMSE of any size, which
+    would be all that a mean shows: of NRMSEs these are the median, the smallest and the largest.
+    """
     import pandas as pd
 
     def line(r: Any) -> dict[str, str]:
@@ -133,16 +141,19 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
         gone = f"{r.diverged:.0f} of {r.runs:.0f}" + (f", step {steps}" if r.diverged else "")
         known = not math.isnan(r.test)
         spread = "" if math.isnan(r.test_sd) else f" ± {r.test_sd:.3f}"
+        score = f"{r.test:.3f}{spread}"
+        if r.score == "NRMSE":
+            score = f"{r.test_median:.3g} ({r.test_min:.3g} – {r.test_max:.3g})" if spread else f"{r.test:.3g}"
         return {
             "task": r.task,
             "row": r.row,
-            r.score: f"{r.test:.3f}{spread}" if known else "diverges" if r.diverged else "",
+            r.score: score if known else "diverges" if r.diverged else "-",
             "diverged": gone,
             "ρ at first": f"{r.radius_first:.3f}",
             "ρ at last": f"{r.radius_last:.3f}",
         }
 
-    return pd.DataFrame([line(r) for r in frame.itertuples()]).fillna("")
+    return pd.DataFrame([line(r) for r in frame.itertuples()]).fillna("-")
 
 
 def times(made: Cells, out: Path) -> pd.DataFrame:
@@ -193,8 +204,8 @@ def style(training: Training) -> dict[str, Any]:
 def draw(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, Cell]) -> Figure:
     """Return the figure: for each task score and largest radius against the step.
 
-    Lines are means over the runs that did not diverge, bands reach from the smallest of them to the largest, and a
-    cross marks where a run diverged. The best baseline is that of the test set.
+    Lines are means over the runs that did not diverge, of NRMSEs medians; bands reach from the smallest of them to the
+    largest, and a cross marks where a run diverged. The best baseline is that of the test set.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -208,12 +219,16 @@ def draw(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, C
         regression = names[0] == REGRESSION
         for row, cell in rows.items():
             styles[row] = style(cell.ensemble)
-            curves(top, bottom, unpack(data[cell]), styles[row])
+            curves(top, bottom, unpack(data[cell]), styles[row], regression)
         best = values.argmin() if regression else values.argmax()
         for ax, value, name in ((top, values[best], f"{names[best]}, test"), (bottom, 1.0, "")):
             ax.axhline(value, color="0.45", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0.5)
             ax.annotate(name, (0.02, value), xycoords=("axes fraction", "data"), va="bottom", color="0.35")
-        top.set(title=task, ylabel="NRMSE, validation" if regression else "accuracy, validation")
+        top.set(title=task, ylabel="accuracy, validation")
+        if regression:
+            beyond = top.get_ylim()[1] >= LARGEST_SHOWN
+            top.set(yscale="log", ylabel=f"NRMSE, validation{' (cut at 10)' if beyond else ''}")
+            top.set_ylim(top=LARGEST_SHOWN if beyond else None)
         bottom.set(xlabel="step", ylabel="$\\max\\rho$ over layers")
     handles: list[Artist] = [Line2D([], [], label=row, **look) for row, look in styles.items()]
     handles.append(Line2D([], [], color="0.3", marker="x", markersize=5, linestyle="none", label="a run that diverged"))
@@ -222,16 +237,21 @@ def draw(data: Mapping[Cell, np.ndarray], made: Cells, baselines: Mapping[str, C
     return figure
 
 
-def curves(top: Axes, bottom: Axes, run: Run, look: dict[str, Any]) -> None:
-    """Draw means over the runs of a row that did not diverge, and a cross for each of the others."""
+def curves(top: Axes, bottom: Axes, run: Run, look: dict[str, Any], regression: bool) -> None:
+    """Draw the runs of a row that did not diverge, and a cross for each of the others."""
     kept = ~run.diverged
     if kept.any():
         step = run.curves["step"][kept][0]
         for ax, name, since in ((top, "validation", 1), (bottom, "radius", 0)):
-            values = run.curves[name][kept]
-            ax.plot(step[since:], values[:, since:].mean(axis=0), **look)
+            values = run.curves[name][kept, since:]
+            if regression and ax is top:
+                values = np.minimum(values, LARGEST_SHOWN)
+                middle = np.median(values, axis=0)
+            else:
+                middle = values.mean(axis=0)
+            ax.plot(step[since:], middle, **look)
             if len(values) > 1:
-                low, high = values[:, since:].min(axis=0), values[:, since:].max(axis=0)
+                low, high = values.min(axis=0), values.max(axis=0)
                 ax.fill_between(step[since:], low, high, color=look["color"], alpha=0.1, linewidth=0)
     gone = run.numbers["diverged_at"][run.diverged]
     radii = run.numbers["radius_last"][run.diverged]
