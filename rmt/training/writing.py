@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rmt import checks, plotting
 from rmt.training.result import FitResult, finite
 from rmt.training.tasks import Task
@@ -85,14 +87,18 @@ def draw(result: FitResult, task: Task) -> Figure:
     figure = Figure(figsize=(7.0, 2.6))
     loss, score, radius = figure.subplots(1, 3)
     steps = range(1, len(result.losses) + 1)
-    loss.plot(steps, result.losses, color="0.7", linewidth=0.6, label="each step")
+    if np.isfinite(result.losses).any():
+        loss.plot(steps, result.losses, color="0.7", linewidth=0.6, label="each step")
+    else:
+        loss.set_yticks([])
     table = history(result)
     later = table[table.step > 0]
-    loss.plot(later.step, later.loss.astype(float), color="#0072B2", label="training, mean")
     validation: dict[str, Any] = {"color": "#D55E00", "marker": "s", "label": "validation"}
-    loss.plot(later.step, later.validation_loss.astype(float), **validation)
     measure, unit = ("accuracy", "nats") if result.kind == "classification" else ("NRMSE", "mean square error")
-    score.plot(later.step, later.validation.astype(float), **validation)
+    if len(later):
+        loss.plot(later.step, later.loss.astype(float), color="#0072B2", label="training, mean")
+        loss.plot(later.step, later.validation_loss.astype(float), **validation)
+        score.plot(later.step, later.validation.astype(float), **validation)
     if result.best is not None and result.test is not None:
         score.plot(
             result.best.step, result.test, marker="o", color="#000000", linestyle="none", label="test, of the best"
@@ -112,7 +118,8 @@ def draw(result: FitResult, task: Task) -> Figure:
     for ax in (loss, score, radius):
         if result.diverged_at is not None:
             ax.axvline(result.diverged_at, color="#D55E00", linewidth=0.7, linestyle=":", label="diverged")
-        ax.set_xlim(0, max(len(result.losses), 1) * 1.03)
+        ax.set_xlim(-0.03 * len(steps), 1.03 * len(steps))
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend()
     model = result.config.model
     figure.suptitle(f"{result.task}: {model.recurrence}, {model.init}, norm {model.norm}")
