@@ -8,8 +8,8 @@ import pytest
 
 from rmt import campaign, checks
 from rmt.campaign.plan import make_plan
-from rmt.cli import main
-from rmt.training import presenting, probe, table
+from rmt.cli import main, train_run
+from rmt.training import presenting, preset, probe, table
 from rmt.training.runs import CURVES, NUMBERS, Training, unpack
 
 DEFAULTS = table.experiment.defaults()
@@ -102,6 +102,34 @@ def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, argum
     assert err.count("\n") == 1
     assert said in err
     assert not any(tmp_path.iterdir())
+
+
+def asked(*arguments):
+    return train_run.configuration(train_run._parser().parse_args(["digits", "--out", "x", *arguments]))
+
+
+def test_every_field_is_an_option_with_the_default_of_its_class():
+    given = {
+        **{"recurrence": "lru", "init": "ring", "norm": "layer", "d_model": 7, "d_hidden": 9, "layers": 3},
+        **{"dropout": 0.25, "encoder": "embedding", "pooling": "last", "scan": "associative", "batch": 5},
+        **{"steps": 70, "warm_up": 11, "lr": 0.002, "lr_factor": 0.5, "lr_min": 1e-5, "weight_decay": 0.25},
+        **{"clip": 2.0, "evaluate_every": 13, "seed": 4},
+    }
+    words = [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]
+    config = asked(*words)
+    assert {**vars(config.model), **vars(config.train)} == given | {"epochs": None}
+    assert asked() == table.Config(train=table.TrainConfig(steps=1000, warm_up=100))
+    assert asked("--steps", "70").train.warm_up == 7
+    assert (asked("--epochs", "20").train.warm_up, asked("--epochs", "20").train.steps) == (2, None)
+    assert asked("--preset", "imdb", "--init", "half", "--emulate-paper") == preset(
+        "imdb", init="half", emulate_paper=True
+    )
+
+
+def test_options_of_a_task_are_numbers_truths_or_text():
+    read = [train_run.option(text) for text in ("enlarge=4", "tau=17.5", "tokens=True", "colour=grey", "cache=a=b")]
+    assert read == [("enlarge", 4), ("tau", 17.5), ("tokens", True), ("colour", "grey"), ("cache", "a=b")]
+    assert [type(value) for _, value in read] == [int, float, bool, str, str]
 
 
 def test_out_that_is_a_file_is_refused(capsys, tmp_path):
