@@ -35,6 +35,23 @@ def format_number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}"
 
 
+def format_cell(value: Any) -> str:
+    """Return a value as text for a screen or page: `format_number`, but 0.03 and 16384 where a float is just that.
+
+    Examples
+    --------
+    >>> from rmt.tables import format_cell
+    >>> format_cell(0.03), format_cell(0.8830690543), format_cell(16384.0), format_cell(2.5e-7), format_cell("x")
+    ('0.03', '0.8831', '16384', '2.5e-07', 'x')
+    """
+    if isinstance(value, float) and math.isfinite(value):
+        if value.is_integer() and abs(value) < 1e6:
+            return f"{value:.0f}"
+        if float(f"{value:.4g}") == value:
+            return f"{value:.4g}"
+    return format_number(value)
+
+
 def format_with_error(value: float, error: float) -> str:
     """Return "value ± error", the error with two significant digits and the value to the same decimal.
 

@@ -177,7 +177,9 @@ def test_more_samples_than_there_will_ever_be(tmp_path):
     outcome = serial(tmp_path, samples=10**18, max_seconds=0.3, chunk_seconds=0.05, progress=listener)
     assert outcome.interrupted == "out of time"
     assert 0 < outcome.samples < 10**9
-    assert serial(tmp_path, samples=3).table["n"].tolist() == [3, 3, 3]
+    counts = serial(tmp_path, samples=3).table["n"]  # without a gap, whatever was asked for
+    assert counts.min() >= 3
+    assert counts.sum() <= serial(tmp_path, samples=3).samples
 
 
 def large(ensemble, params, rng):

@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from campaigns import CELLS, Shuffled, data, die_at, experiment, oracle, run, scalar, serial
+from campaigns import CELLS, Listener, Shuffled, data, die_at, experiment, oracle, run, scalar, serial
 from demos import contents, shards
 
 from rmt import campaign
@@ -115,21 +115,25 @@ def test_what_was_there_before_does_not_matter(tmp_path, values):
     """More samples than needed, or gaps, or ends between looks."""
     made, pieces = experiment([CELL], COUNT), {"chunk_seconds": 1e-3}
     assert serial(tmp_path / "more", made, samples=1200, **pieces).samples == 1200
-    more = serial(tmp_path / "more", made, target_se=TARGET)
-    assert (more.samples, more.table["n"].tolist()) == (1024, [1024])
+    listener = Listener()
+    more = serial(tmp_path / "more", made, target_se=TARGET, progress=listener)  # 1024 would do
+    assert (more.samples, more.table["n"].tolist()) == (1200, [1200])
+    assert listener.lines == ["1,200 samples of each cell are there already: all are used"]
     assert serial(tmp_path / "more", made, **pieces).table["n"].tolist() == [COUNT]
     gaps = tmp_path / "gaps"
     assert sequential(gaps, max_seconds=1e-9) == 0
     folder = Shards(gaps / "shards" / CELL.name, CELL.sha256.hex(), 0)
-    for start, stop in ((1, 5), (60, 70), (200, 300), (290, 305), (1020, 1100)):
+    for start, stop in ((1, 5), (60, 70), (200, 300), (290, 305), (1020, 1100), (1200, 1300)):
         folder.commit(start, values[start:stop])
-    assert sequential(gaps) == 1024
+    outcome = serial(gaps, made, target_se=TARGET, **pieces)
+    assert (outcome.samples, outcome.table["n"].tolist()) == (1200, [1100])  # up to the first gap
     assert np.array_equal(folder.load(0, 1024), values[:1024])
 
 
 def test_a_target_that_is_tightened_goes_on(tmp_path, values):
-    for se in (0.2, 0.1, 0.05, 0.2):
+    for se in (0.2, 0.1, 0.05):
         assert sequential(tmp_path / "out", target_se=se) == stops_at(values, se)
+    assert sequential(tmp_path / "out", target_se=0.2) == stops_at(values, 0.05)  # all that are there are used
     assert [np.load(path).shape for path in shards(tmp_path / "out")] == [(stops_at(values, 0.05),)]
 
 

@@ -235,11 +235,21 @@ def test_error_in_present_is_status_2(capsys, demo_file, tmp_path):
 def test_interrupt_outside_of_the_samples_is_status_75(capsys, demo_file, tmp_path, monkeypatch):
     demo_file.write_text(FILE.replace("    (out /", "    raise KeyboardInterrupt\n    (out /"))
     arguments = ["run", demo_file, "--out", tmp_path / "out", "--quick", "--engine", "serial"]
-    for found, program in (("/usr/bin/rmt", "rmt"), (None, f"{sys.executable} -m rmt")):
-        monkeypatch.setattr("rmt.cli.entry.shutil.which", lambda name, found=found: found)
+    here = Path(sys.executable).with_name("rmt")  # that of /usr/sbin is of GNU tar
+    for found, program in (
+        (here, "rmt"),
+        (None, f"{sys.executable} -m rmt"),
+        ("/usr/sbin/rmt", f"{sys.executable} -m rmt"),
+    ):
+        monkeypatch.setattr("rmt.cli.common.shutil.which", lambda name, found=found: found and str(found))
         status, _, err = run(capsys, *arguments)
         assert status == 75
-        assert err.splitlines()[-1] == f"rmt: interrupted; go on with: {program} {' '.join(map(str, arguments))}"
+        kept = f"12 samples are kept in {tmp_path / 'out'}"
+        resume = f"{program} {' '.join(map(str, arguments))}"
+        assert err.splitlines()[-1] == f"rmt: interrupted; {kept}; go on with: {resume}"
+        # `rmt status` names the same command.
+        (tmp_path / "out" / "shards").joinpath(next(iter(contents(tmp_path / "out" / "shards")))).unlink()
+        assert run(capsys, "status", tmp_path / "out")[1].splitlines()[-1] == f"go on with: {resume}"
 
 
 @pytest.mark.parametrize(

@@ -72,16 +72,28 @@ def test_status_of_an_incomplete_run_names_what_is_wrong(capsys, tmp_path):
     assert "the newest call ended: incomplete" in lines[-2]
 
 
-def test_status_names_the_command_that_goes_on(capsys, demo_file, tmp_path):
+def test_status_names_the_command_that_goes_on(capsys, demo_file, tmp_path, monkeypatch):
+    """The command that the user gave, with the paths as they are to be written here and now."""
     out = tmp_path / "out"
-    arguments = ["run", demo_file, "--out", out, "--engine", "serial", "--samples", "6"]
-    assert run(capsys, *arguments, "--max-seconds", "1e-9")[0] == 75
-    status, text, _ = run(capsys, "status", out)
-    assert status == 0
-    line = text.splitlines()[-1]
-    assert line.startswith("go on with: rmt run ")
-    words = shlex.split(line.removeprefix("go on with: rmt "))
-    assert run(capsys, *words, "--engine", "serial")[0] == 0
+    monkeypatch.setattr("rmt.cli.common.program", lambda: ["rmt"])
+    monkeypatch.setattr("rmt.cli.entry.program", lambda: ["rmt"])
+    monkeypatch.setattr("rmt.cli.store.program", lambda: ["rmt"])
+    monkeypatch.chdir(tmp_path)
+    options = ["--engine", "serial", "--samples", "6", "--size=2", "--max-seconds"]
+    for place in (["--out", "out"], ["--out=out"]):
+        status, _, err = run(capsys, "run", "demo.py", *place, *options, "1e-9")
+        assert status == 75
+        status, text, _ = run(capsys, "status", "out")
+        assert status == 0
+        assert text.splitlines()[-1] == err.splitlines()[-1].partition("; ")[2].partition("; ")[2]
+    monkeypatch.chdir("/")
+    assert campaign.status(out).command == shlex.join(["rmt", "run", str(demo_file), f"--out={out}", *options, "1e-9"])
+    monkeypatch.chdir(tmp_path)
+    out.rename("elsewhere")
+    assert campaign.status("elsewhere").command.startswith("rmt run demo.py --out=elsewhere --engine")
+    (tmp_path / "elsewhere").rename(out)
+    words = shlex.split(campaign.status(out).command)
+    assert run(capsys, *words[1:-1], "100")[0] == 0
     assert "24 of 24 samples are there" in run(capsys, "status", out)[1]
     assert "go on" not in run(capsys, "status", out)[1]
 
@@ -92,7 +104,7 @@ def test_a_damaged_file_beside_a_complete_run_is_worth_another_call(capsys, demo
     path.with_name("0-1-00.npy").write_bytes(b"")
     text = run(capsys, "status", demo_run)[1]
     assert "4 of 4 cells are complete" in text
-    assert "go on with: rmt run" in text
+    assert re.search(rf"go on with: .* run .* --out {re.escape(str(demo_run))}", text)
 
 
 def test_status_before_any_work(capsys, tmp_path):

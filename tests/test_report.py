@@ -13,6 +13,7 @@ from rmt import plotting
 from rmt.checks import InputError
 from rmt.cli import main
 from rmt.report import write_index, write_report
+from rmt.report.content import grid
 
 FILE = '''
 """Do normals have mean <0> & spread 1?
@@ -68,12 +69,23 @@ def test_page_says_what_was_run_and_how_sure(directory):
         "Each of the 3 files of samples agrees",
         "normals None k=1",
         "loud = False",
-        f"demo.py --out {directory} --seed 3 --no-loud",
+        f"demo.py --out {directory} --seed 3 Hash every file",
         f"rmt verify {directory}",
     ):
         assert part in text
     mean = np.load(next((directory / "shards").glob("*k0*/*.npy"))).mean()
     assert f'data-value="{float(mean)!r}"' in page.read_text()
+
+
+def test_numbers_are_those_of_the_terminal(directory, capsys):
+    text = words(write_report(directory))
+    assert main(["status", str(directory)]) == 0
+    shown = re.findall(r"50 +50 +(\S+) ± (\S+)", capsys.readouterr().out)
+    assert len(shown) == 3
+    for mean, error in shown:
+        assert f" 50 50 {mean} {error} " in text
+    frame = pd.DataFrame({"p": [0.03, 0.0037612], "n": [16384.0, float("nan")]})
+    assert [[cell.text for cell in row] for row in grid("", frame).rows] == [["0.03", "16384"], ["0.003761", ""]]
 
 
 def test_page_holds_everything_and_changes_no_data(directory):
@@ -151,8 +163,8 @@ return {
 def test_tables_sort_in_a_browser(directory, tmp_path):
     seen = look(write_report(directory), SORT, tmp_path)
     assert seen == [
-        [["2.5000e-07", "10.000", ""], "ascending"],
-        [["10.000", "2.5000e-07", ""], "descending"],
+        [["2.5e-07", "10", ""], "ascending"],
+        [["10", "2.5e-07", ""], "descending"],
         [["<a>", "b", "c"], "ascending"],
         [["3", "20", "1,000"], "ascending"],
     ]

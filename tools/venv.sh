@@ -76,6 +76,6 @@ if [ "$group" = frameworks ] && ! "$python" -c 'import torch' >/dev/null 2>&1; t
     { [ -n "$torch" ] && "$python" -m pip install --disable-pip-version-check --progress-bar off "$torch"; } ||
         say "PyTorch's tests are skipped, pip offers no build for the CPU here; to run them: $python -m pip install torch"
 fi
-say "compiling the kernels, once: about a minute"
+say "compiling the kernels, once: a minute, or several on a slow machine"
 "$python" tools/warm.py || say "that failed, and is no harm: each kernel is then compiled when it is first called"
 printf '%s' "$state" >"$venv/.rmt-$group"

@@ -44,7 +44,8 @@ class Cell:
         ``rmt.sample_<name>(ensemble, size=1, rng=rng, **params)[0]``; or an importable function of
         (ensemble, params, rng) that returns a number or an array, always of the same shape.
     ensemble : dataclass
-        An ensemble of rmt, or a frozen dataclass of one's own.
+        An ensemble of rmt, or a frozen dataclass of one's own. The source of its class is compared with that of
+        earlier calls.
     params : dict, default {}
         Arguments of the statistic: numbers, strings, arrays, functions, lists and dicts of them.
     version : int, default 1
@@ -116,8 +117,8 @@ class Cell:
         return tuple(np.frombuffer(self.sha256, dtype=">u4").tolist())
 
     @property
-    def sources(self) -> dict[str, str]:
-        """The source text of each function of one's own that the cell names."""
+    def sources(self) -> dict[str, str | None]:
+        """The source text of each function and class of one's own that the cell names; see `identity.sources`."""
         return sources([self.statistic, self.ensemble, self.params])
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 from rmt import checks
 from rmt.campaign.cells import sample
 from rmt.campaign.engines import Engine
+from rmt.campaign.identity import canonical
 from rmt.campaign.log import Log
 from rmt.campaign.numerics import canary, canary_label, changes, versions
 from rmt.campaign.plan import Plan, one_line
@@ -49,6 +52,7 @@ class Coordinator:
     deadline: float | None
     mix: bool
     chunk_seconds: float
+    arguments: Sequence[str] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     parts: list[Part] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -63,10 +67,13 @@ class Coordinator:
         """Compute what is missing, as far as that is possible."""
         self.log = Log(self.store, self.plan)
         self.label = ""
+        for line in self.store.notes:
+            self.progress.message(line)
         with self.store.usable(), one_blas_thread():
             self._open_parts()
             for part in self.parts:
                 self._settle(part)
+            self._say_what_is_more()
             if any(part.open for part in self.parts):
                 self._check_bits()
                 self.progress.start(self.parts)
@@ -76,7 +83,7 @@ class Coordinator:
         engine = self.start_engine()
         engine.say = self.progress.message
         try:
-            self.log.begin(engine)
+            self.log.begin(engine, self.arguments)
             self._loop(engine)
             engine.close(now=bool(self.flight))
         except BaseException:
@@ -105,37 +112,56 @@ class Coordinator:
                 part.shape = (value.dtype.str, value.shape[1:])
             self.parts.append(part)
 
+    def _say_what_is_more(self) -> None:
+        """Say where more samples are there than were asked for."""
+        counts = [part.final for part in self.parts if part.final is not None and part.final > part.goal]
+        if len(counts) == len(self.parts) and len(set(counts)) == 1:
+            self.progress.message(f"{counts[0]:,} samples of each cell are there already: all are used")
+        elif counts:
+            of = f"{len(counts)} of {len(self.parts)} cells"
+            self.progress.message(f"more samples than asked for are there already of {of}: all are used")
+
     def _check_bits(self) -> None:
-        """Refuse to go on where this machine does not reproduce, bit by bit, what the store holds."""
-        reasons = []
+        """Refuse to go on where this machine does not reproduce, bit by bit, what the store holds.
+
+        One stored sample is computed again of each statistic with each kind of ensemble.
+        """
         there, here = self.store.manifest["canary"], canary()
-        if there != here:
-            reasons.append(f"the canary differs ({changes(there, here)})")
-        first = {part.cell.statistic_name: part for part in reversed(self.parts) if part.held.shards}
-        for part in first.values():
-            shard = next((shard for shard in part.held.shards if not shard.label), None)
-            if shard is None:
-                continue
-            stored = part.shards.load(shard.start, shard.start + 1, part.held)[0]
-            try:
-                same = sample(part.cell, self.plan.seed, shard.start).tobytes() == stored.tobytes()
-                what = "comes out otherwise"
-            except (Exception, SystemExit) as error:
-                same, what = False, f"raises {one_line(error)} now"
-            if not same:
-                reasons.append(f"sample {shard.start} of {part.cell.label} {what}")
-                break
+        canaries = changes(there, here)
+        reasons = [f"the canary differs ({canaries})"] if canaries else []
+        first = {_kind(part): part for part in reversed(self.parts) if part.held.shards}
+        reasons += next(filter(None, map(self._other_bits, reversed(first.values()))), [])
         if not reasons:
             return
+        changed = changes(self.store.manifest["versions"], versions())
+        refused = f"{self.store.directory} cannot be continued here: {'; '.join(reasons)}"
+        if not canaries and not changed:
+            raise checks.InputError(
+                f"{refused}, and versions and canary are those of the manifest: code that it calls has changed, or it "
+                "draws from something else than its generator; choose another --out"
+            )
         if self.mix:
             self.label = canary_label(here)
             self.progress.message(f"{'; '.join(reasons)}: new samples are labelled {self.label}")
             return
-        changed = changes(self.store.manifest["versions"], versions()) or "of the same versions"
         raise checks.InputError(
-            f"{self.store.directory} cannot be continued here: {'; '.join(reasons)} ({changed}); "
+            f"{refused} ({changed or 'of the same versions'}); "
             "choose another --out, or --allow-mixed-numerics to label what is computed here"
         )
+
+    def _other_bits(self, part: Part) -> list[str]:
+        """Compute a stored sample of a cell again; return a line if it is not the same."""
+        shard = next((shard for shard in part.held.shards if not shard.label), None)
+        if shard is None:
+            return []
+        stored = part.shards.load(shard.start, shard.start + 1, part.held)[0]
+        try:
+            if sample(part.cell, self.plan.seed, shard.start).tobytes() == stored.tobytes():
+                return []
+            what = "comes out otherwise"
+        except (Exception, SystemExit) as error:
+            what = f"raises {one_line(error)} now"
+        return [f"sample {shard.start} of {part.cell.label} {what}"]
 
     # the loop
 
@@ -261,7 +287,7 @@ class Coordinator:
         """Where all samples up to a look are there: complete the cell, or go for the next look."""
         while part.final is None and part.settled and not part.failed:
             if part.goal == part.count or self._precise(part):
-                part.final = part.goal
+                part.final = max(part.goal, part.held.prefix())  # what is there is used, asked for or not
             elif not part.advance():
                 return
         if part.final is not None:
@@ -317,3 +343,10 @@ class Coordinator:
             part.flying -= 1
             self._fail(part, Failure(chunk.start, error, ""), TRIES)
             self._settle(part)
+
+
+def _kind(part: Part) -> tuple[str, ...]:
+    """Return what of a cell decides the code that computes it: its statistic, and the classes of its ensemble."""
+    description = json.loads(part.cell.key)
+    classes = re.findall(r'"class":"([^"]+)"', canonical(description["ensemble"]))
+    return canonical(description["statistic"]), *classes

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,10 +27,10 @@ def qualified_name(thing: Any) -> str:
     return f"rmt.{name}" if module.split(".")[0] == "rmt" else f"{module}.{name}"
 
 
-def source(function: Callable) -> str | None:
-    """Return the source text of a function, or None where there is none."""
+def source(thing: Callable) -> str | None:
+    """Return the source text of a function or class, or None where there is none."""
     try:
-        return inspect.getsource(function)
+        return inspect.getsource(thing)
     except (OSError, TypeError):
         return None
 
@@ -41,18 +42,34 @@ def describe_function(function: Callable) -> dict[str, Any]:
     return {"function": qualified_name(function), "source_sha256": digest}
 
 
-def sources(value: Any) -> dict[str, str]:
-    """Return {qualified name: source text} of every function within `value`, which `describe` takes."""
+def own_classes(kind: type) -> list[type]:
+    """Return `kind` and the classes that it rests on, without those of rmt and of Python itself."""
+    given = {"rmt", *sys.stdlib_module_names} - {"__main__"}
+    return [base for base in kind.__mro__ if base.__module__.split(".")[0] not in given]
+
+
+def sources(value: Any) -> dict[str, str | None]:
+    """Return {qualified name: source text} of what is not of rmt within `value`, which `describe` takes.
+
+    These are functions, and the classes of dataclasses with those that they rest on; None stands for a class without
+    a source. The hash of a cell covers the source of functions alone, so that a changed class is found by comparing
+    these texts.
+    """
+    found: dict[str, str | None] = {}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for kind in own_classes(type(value)):
+            module = "__main__" if kind.__module__ == "__mp_main__" else kind.__module__
+            found[f"{module}.{kind.__qualname__}"] = source(kind)
         value = [getattr(value, field.name) for field in dataclasses.fields(value) if field.compare]
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return {name: text for item in value for name, text in sources(item).items()}
-    if callable(value) and not isinstance(value, type):
+        for item in value:
+            found |= sources(item)
+    elif callable(value) and not isinstance(value, type):
         text = source(value)
-        return {} if text is None else {qualified_name(value): text}
-    return {}
+        found |= {} if text is None else {qualified_name(value): text}
+    return found
 
 
 def describe(value: Any) -> Any:
@@ -84,8 +101,19 @@ def describe(value: Any) -> Any:
         return describe_function(value)
     raise checks.InputError(
         "a cell is described by numbers, strings, arrays, functions, dataclasses, lists and dicts of them, "
-        f"got {type(value).__name__}"
+        f"got {_got(value)}"
     )
+
+
+def _got(value: Any) -> str:
+    """Name what cannot be described, and what to do where it is a class of one's own or an instance of one."""
+    kind = value if isinstance(value, type) else type(value)
+    if not own_classes(kind):
+        return f"the class {kind.__name__}" if isinstance(value, type) else kind.__name__
+    if not isinstance(value, type):
+        return f"{kind.__name__}: make {kind.__name__} a frozen dataclass"
+    advice = "" if dataclasses.is_dataclass(kind) else f", once {kind.__name__} is a frozen dataclass"
+    return f"the class {kind.__name__}: give an instance of it{advice}"
 
 
 def canonical(description: Any) -> str:

@@ -6,6 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class CellStatus:
         Whether all samples that were asked for are there, and no files disagree.
     asked : int
         How many samples the newest call that had work to do was to have; once it has completed the cell, how many
-        it took.
+        it took. Never fewer than are there without a gap, all of which are used.
     done : int
         How many of these are there.
     stored : int
@@ -229,7 +230,8 @@ def status(directory: str | os.PathLike) -> Status:
 def _cell(store: Store, entry: Entry, asked: int) -> CellStatus:
     shards = store.shards(entry)
     held = shards.look()
-    count = max((shard.stop for shard in held.shards), default=0)
+    count = held.end
+    asked = max(asked, held.prefix())  # whatever is there is used
     disputes = [describe_dispute(dispute) for dispute in held.disputes]
     shape, field, mean, error = None, None, None, None
     try:
@@ -299,17 +301,24 @@ def _time(line: dict[str, Any]) -> datetime | None:
 
 
 def command(store: Store) -> str | None:
-    """Return the command that gives the newest call again, from whatever directory; None for a run made in Python."""
+    """Return the command that gives the newest call again, from whatever directory; None for a run made in Python.
+
+    It is what the user gave, where the newest call was a command; else it has the options that the caller gave.
+    """
     import shlex
 
     call = newest_call(store)
     file = call.get("file", store.manifest["file"])
     if not isinstance(file, str):
         return None
+    given = call.get("arguments")
+    if isinstance(given, list) and all(isinstance(word, str) for word in given):
+        return shlex.join(["rmt", *_from_here(given, file, store)])
     words = ["rmt", "run", file, "--out", str(store.directory)]
     if store.seed:
         words += ["--seed", str(store.seed)]
-    for name, value in store.configuration["options"].items():
+    options = call.get("options")  # an earlier rmt did not log which of them were given
+    for name, value in (options if isinstance(options, dict) else store.configuration["options"]).items():
         flag = name.replace("_", "-")
         # With an equals sign: a value may begin with a dash.
         words.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag}={value}")
@@ -320,6 +329,20 @@ def command(store: Store) -> str | None:
     for flag, value in (("--samples", call.get("samples")), ("--target-se", target_se)):
         words += [] if value is None else [flag, str(value)]
     return shlex.join(words)
+
+
+def _from_here(given: list[str], file: str, store: Store) -> list[str]:
+    """Return the words of a command with the paths of file and directory as they are to be written here and now."""
+    words = list(given)
+    for i, word in enumerate(given):
+        name, equals, value = word.partition("=")
+        if given[i - 1] == "--out" and i:
+            words[i] = word if Path(word).absolute() == store.place else str(store.directory)
+        elif name == "--out" and equals:
+            words[i] = word if Path(value).absolute() == store.place else f"--out={store.directory}"
+        elif not word.startswith("-") and os.path.basename(word) == os.path.basename(file):
+            words[i] = word if os.path.abspath(word) == file else file
+    return words
 
 
 def newest_call(store: Store) -> dict[str, Any]:

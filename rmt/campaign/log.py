@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,8 +29,8 @@ class Log:
         self.run = f"{number:04d}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
         self.path = store.place / "runs" / f"{self.run}.jsonl"
 
-    def begin(self, engine: Engine) -> None:
-        """Say what was asked for, by whom and where."""
+    def begin(self, engine: Engine, arguments: Sequence[str] | None = None) -> None:
+        """Say what was asked for, by whom and where; `arguments` are those of the `rmt` command, if one was given."""
         program = self.plan.experiment.program
         self.path.parent.mkdir(exist_ok=True)
         self._write(
@@ -38,6 +39,8 @@ class Log:
             host=platform.node(),
             pid=os.getpid(),
             file=None if program is None else os.path.abspath(program.path),
+            arguments=None if arguments is None else list(arguments),
+            options=self.plan.given,
             quick=self.plan.quick,
             samples=self.plan.samples,
             stopping=self.plan.stopping(),

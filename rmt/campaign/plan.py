@@ -106,7 +106,7 @@ class Experiment:
 class Plan:
     """An experiment with its options, root seed and counts: all that defines the data of a run.
 
-    `quick` and `samples` are what the counts came from.
+    `quick` and `samples` are what the counts came from, `given` those options that the caller named.
     """
 
     experiment: Experiment
@@ -116,6 +116,7 @@ class Plan:
     target_se: float | None = None
     quick: bool = False
     samples: int | None = None
+    given: dict[str, Any] = field(default_factory=dict)
 
     def configuration(self) -> dict[str, Any]:
         """Return what the manifest records, and what a second call must agree with: all but the counts."""
@@ -183,7 +184,8 @@ def make_plan(
             continue
         count = call_user("samples", experiment.samples, cell, quick)
         counts[cell] = checks.integer(f"samples() of {cell.label}", count)
-    return Plan(experiment, chosen, seed, counts, target_se, bool(quick), samples)
+    given = {name: chosen[name] for name in options or {}}
+    return Plan(experiment, chosen, seed, counts, target_se, bool(quick), samples, given)
 
 
 def _option(name: str, default: Any, value: Any) -> Any:

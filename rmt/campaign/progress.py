@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from rmt.campaign.schedule import Part
 if TYPE_CHECKING:
     from rich.table import Table
 
-LINE_SECONDS = 60.0  # between plain lines about one cell
+LINE_SECONDS = 20.0  # after which a line says how it stands, where nothing was said
 
 
 class Silent:
@@ -43,18 +44,33 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line for each complete cell, and one now and then for a cell that takes long."""
+    """A line for each complete cell, and one now and then where cells or samples take long."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.parts: list[Part] = []
         self.began = self.said = time.monotonic()
-        self.before: dict[int, float] = {}
+        self.ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.began = self.said = time.monotonic()
+        self.ended.clear()
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended.set()
+
+    def _watch(self) -> None:
+        """Say how it stands wherever nothing was said for long: also while one sample is computed."""
+        while not self.ended.wait(max(self.said + LINE_SECONDS - time.monotonic(), 0.01)):
+            if time.monotonic() - self.said >= LINE_SECONDS:
+                self.message(self.standing())
 
     def start(self, parts: list[Part]) -> None:
         """Say what was there before."""
         self.parts = parts
-        self.began = self.said = time.monotonic()
+        self.began = time.monotonic()
         stored = sum(part.done for part in parts)
         if stored:
             complete = sum(part.final is not None for part in parts)
@@ -66,13 +82,25 @@ class Lines(Silent):
         error = f", standard error {part.moments.standard_error:.2g}" if part.sequential and part.moments.count else ""
         text = f"{part.final} x {part.cell.label}: {part.seconds:.1f} s{error}"
         self.message(f"[{number}/{len(self.parts)}] {text}" if self.parts else text)
-        self.said = time.monotonic()
 
-    def update(self, part: Part) -> None:
-        """Say how far a cell is, where nothing was said for a minute."""
-        if time.monotonic() - self.said >= LINE_SECONDS:
-            self.said = time.monotonic()
-            self.message(f"  {part.done}/{part.goal} of {part.cell.label}; about {duration(self.left())} to go")
+    def standing(self) -> str:
+        """Return a line about a cell in work, and the time to go."""
+        at_work = [part for part in self.parts if part.open]
+        part = next((part for part in at_work if part.flying), next(iter(at_work), None))
+        if part is None:
+            return "  looking at what is there, or joining it"
+        if not any(part.computed for part in self.parts):
+            what = f"  waiting for the first samples, since {duration(time.monotonic() - self.began)}; in work is "
+            return f"{what}{part.cell.label}"
+        return f"  {part.done}/{part.goal} of {part.cell.label}; {self.to_go()} to go"
+
+    def to_go(self) -> str:
+        """Return the time to go in words; it is rough until half is done, and every cell was begun."""
+        if all(part.each is None for part in self.parts):
+            return "unknown"
+        done, left = sum(part.seconds for part in self.parts), sum(part.remaining for part in self.parts)
+        rough = done < left or any(part.each is None and part.open for part in self.parts)
+        return f"{'roughly' if rough else 'about'} {duration(self.left())}"
 
     def left(self) -> float:
         """Return the seconds to go, from what the samples cost so far and how many were computed at once."""
@@ -82,6 +110,7 @@ class Lines(Silent):
 
     def message(self, text: str) -> None:
         """Print the line."""
+        self.said = time.monotonic()
         with _unseen():
             print(text, file=self.stream, flush=True)
 
@@ -108,9 +137,6 @@ class Live(Lines):
         with _unseen():
             self.live.stop()
 
-    def update(self, part: Part) -> None:
-        """Leave it to the table, which is drawn anew four times a second."""
-
     def _table(self) -> Table:
         from rich.table import Table
 
@@ -126,7 +152,7 @@ class Live(Lines):
         if self.parts:
             done = sum(part.done for part in self.parts)
             asked = sum(part.goal for part in self.parts)
-            table.add_row("all cells", f"{done:,}", f"{asked:,}", "", "", duration(self.left()), style="bold")
+            table.add_row("all cells", f"{done:,}", f"{asked:,}", "", "", self.to_go(), style="bold")
         return table
 
     def _row(self, part: Part) -> tuple[str, ...]:

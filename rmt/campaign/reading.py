@@ -11,7 +11,7 @@ import numpy as np
 
 from rmt import checks
 from rmt.campaign.cells import Cell
-from rmt.campaign.shards import BLOCK_BYTES, Held, Shards
+from rmt.campaign.shards import BLOCK_BYTES, Held, Shard, Shards, parse
 from rmt.campaign.store import Entry, Store
 
 
@@ -134,6 +134,17 @@ def blocks(shards: Shards, held: Held) -> Iterator[tuple[int, np.ndarray]]:
     size = max(1, BLOCK_BYTES // shards.load(0, 1, held).nbytes)
     for start in range(0, count, size):
         yield start, shards.load(start, min(start + size, count), held)
+
+
+def count_kept(directory: str | os.PathLike) -> int:
+    """Return how many samples there are in a directory, by the names of the files alone: for one line, at once."""
+    shards: dict[Path, list[Shard]] = {}
+    for path in Path(directory).glob("shards/*/*.npy"):
+        shard = parse(path)
+        if shard is not None:
+            shards.setdefault(path.parent, []).append(shard)
+    every = [Held(sorted(found)) for found in shards.values()]
+    return sum(stop - start for held in every for start, stop in held.covered(held.end))
 
 
 def total_size(paths: Iterable[Path]) -> tuple[int, int]:

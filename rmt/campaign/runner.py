@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from rmt.campaign.store import MANIFEST, Store
 if TYPE_CHECKING:
     import pandas as pd
 
+ECHO_SECONDS = 0.25  # within which a second signal is the first one, passed on by make or timeout
 OURS = ("shards", "failures", "runs", "damaged")  # folders of the store itself
 
 
@@ -79,10 +81,12 @@ def run(
     allow_mixed_numerics: bool = False,
     chunk_seconds: float = CHUNK_SECONDS,
     progress: Silent | None = None,
+    arguments: Sequence[str] | None = None,
 ) -> Outcome:
     """Bring the run of `experiment` in the directory `out` to its end, and present it.
 
     Samples that are there are kept; the others are computed by `workers`, whose number and kind change no bit.
+    What is presented are all samples 0, 1, ... of each cell without a gap: never fewer than are there.
     SIGINT, SIGTERM or `max_seconds` end the chunks in flight, and no others begin; the next call goes on.
 
     Parameters
@@ -95,10 +99,11 @@ def run(
     options, seed, quick
         Options of the experiment, the root seed, and whether its quick counts hold.
     samples : int, optional
-        Number of samples of every cell, in place of the experiment's. Raising it changes no sample that is there.
+        Number of samples of every cell, in place of the experiment's. Raising it changes no sample that is there,
+        and where more are there, all are used.
     target_se : float, optional
         A cell is complete once the standard error of its target is at most this, judged at 64, 128, 256, ...
-        samples, or at its count. Cells without a target go to their count.
+        samples, or at its count. Cells without a target go to their count. Where more are there, all are used.
     max_seconds : float, optional
         No chunk begins after so many seconds.
     engine : {"processes", "serial", "dask"} or concurrent.futures.Executor
@@ -114,6 +119,8 @@ def run(
         How long a worker computes before it hands back samples: scheduling only.
     progress : Silent, optional
         A display, from ``rmt.campaign.progress``.
+    arguments : sequence of str, optional
+        The words behind ``rmt`` of the command that makes this call, for the log: `status` names them to go on.
 
     Returns
     -------
@@ -157,6 +164,7 @@ def run(
         deadline=deadline,
         mix=bool(allow_mixed_numerics),
         chunk_seconds=chunk_seconds,
+        arguments=arguments,
     )
     with work.progress, _until_signal(work.stop):
         work.go()
@@ -175,7 +183,7 @@ def run(
         interrupted="" if table is not None else work.ended,
         kept=len(complete),
         total=len(work.parts),
-        samples=sum(part.done for part in work.parts),
+        samples=sum(part.stored for part in work.parts),
         mixed=mixed,
         written=[path for path in sorted(after) if after[path] != before.get(path)],
     )
@@ -212,14 +220,18 @@ def _stamps(directory: Path) -> dict[Path, tuple[int, int]]:
 
 @contextmanager
 def _until_signal(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` at the first SIGINT or SIGTERM; a second one interrupts as usual."""
+    """Set `stop` at the first SIGINT or SIGTERM; a second one that is no echo of it interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    first = math.inf
 
     def on_signal(number: int, frame: object) -> None:
-        if stop.is_set():
+        nonlocal first
+        now = time.monotonic()
+        if now - first > ECHO_SECONDS:
             raise KeyboardInterrupt
+        first = min(first, now)
         stop.set()
 
     earlier = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

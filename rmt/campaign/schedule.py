@@ -99,6 +99,11 @@ class Part:
         return sum(stop - start for start, stop in self.held.covered(self.goal))
 
     @property
+    def stored(self) -> int:
+        """How many samples are there, whether they were asked for or not."""
+        return sum(stop - start for start, stop in self.held.covered(self.held.end))
+
+    @property
     def left(self) -> int:
         """How many samples below the next look were not given out yet."""
         return sum(stop - start for start, stop in self.queue)

@@ -60,6 +60,11 @@ class Held:
     damaged: list[Path] = field(default_factory=list)
     disputes: list[Dispute] = field(default_factory=list)
 
+    @property
+    def end(self) -> int:
+        """One more than the largest index of a sample that is there; 0 where there is none."""
+        return max((shard.stop for shard in self.shards), default=0)
+
     def prefix(self) -> int:
         """Return how many samples there are without a gap, from sample 0 on."""
         end = 0

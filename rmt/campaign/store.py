@@ -23,6 +23,7 @@ from typing import Any
 
 from rmt import checks
 from rmt.campaign.cells import STREAM_VERSION
+from rmt.campaign.differences import difference, uncompared
 from rmt.campaign.identity import digest
 from rmt.campaign.numerics import canary, versions
 from rmt.campaign.plan import Plan
@@ -56,6 +57,7 @@ class Store:
         self.seed: int = self.configuration["seed"]
         cells = self.configuration["cells"]
         self.entries = [Entry(cell["label"], cell["folder"], cell["sha256"]) for cell in cells]
+        self.notes: list[str] = []  # what of a plan could not be compared
 
     @classmethod
     def create(cls, directory: str | os.PathLike, plan: Plan) -> Store:
@@ -79,7 +81,9 @@ class Store:
         return store
 
     def _compare(self, plan: Plan) -> None:
-        found = difference(self.configuration, json.loads(json.dumps(plan.configuration())))
+        asked = json.loads(json.dumps(plan.configuration()))
+        self.notes = uncompared(self.configuration, asked)
+        found = difference(self.configuration, asked)
         if found:
             rest = len(found) - DIFFERENCES
             shown = found if rest <= 0 else [*found[:DIFFERENCES], f"and {rest} more"]
@@ -276,30 +280,3 @@ def read_manifest(path: Path) -> dict[str, Any]:
             f"{path} is of schema {manifest['schema_version']}, this is {SCHEMA}: choose another --out"
         )
     return manifest
-
-
-def difference(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Return one line for each thing in which two configurations differ."""
-    lines = []
-    for name in ("experiment", "seed", "stream_version"):
-        if stored[name] != asked[name]:
-            lines.append(f"{name}: {stored[name]} there, {asked[name]} asked")
-    for name in sorted(stored["options"].keys() | asked["options"].keys()):
-        there, here = (side["options"].get(name, "no such option") for side in (stored, asked))
-        if there != here:
-            lines.append(f"option {name}: {there} there, {here} asked")
-    changed = [name for name, text in asked["sources"].items() if stored["sources"].get(name, text) != text]
-    lines += [_source_difference(name, stored["sources"][name], asked["sources"][name]) for name in changed]
-    if not lines:  # else the cells differ because of what was said
-        old, new = ({cell["sha256"]: cell["label"] for cell in side["cells"]} for side in (stored, asked))
-        lines += [f"cell only there: {old[key]}" for key in old if key not in new]
-        lines += [f"cell only asked: {new[key]}" for key in new if key not in old]
-    return lines
-
-
-def _source_difference(name: str, there: str, here: str) -> str:
-    """Say on one line how the source of a function changed: its first line that differs."""
-    old, new = there.splitlines(), here.splitlines()
-    at = next((i for i, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), min(len(old), len(new)))
-    before, after = (lines[at].strip() if at < len(lines) else "nothing" for lines in (old, new))
-    return f"source of {name}, line {at + 1}: `{before}` there, `{after}` asked"

@@ -12,6 +12,7 @@ import numpy as np
 
 from rmt import checks
 from rmt.campaign.cells import Cell, sample
+from rmt.campaign.differences import changed_sources
 from rmt.campaign.inspection import describe_dispute, newest_call
 from rmt.campaign.loading import load
 from rmt.campaign.numerics import canary, canary_label, changes
@@ -160,7 +161,9 @@ def _cells(
     except checks.InputError as error:
         return cells, dict.fromkeys(made.keys() - cells.keys(), f"its experiment file does not serve: {error}")
     result.notes.append(f"{os.fspath(file)} was run for its cells")
-    cells |= {cell.sha256.hex(): cell for cell in plan.counts if cell.sha256.hex() in made}
+    stored = store.configuration["sources"]
+    same = [cell for cell in plan.counts if not changed_sources(stored, cell.sources)]
+    cells |= {cell.sha256.hex(): cell for cell in same if cell.sha256.hex() in made}
     return cells, dict.fromkeys(made.keys() - cells.keys(), f"{os.fspath(file)} defines it otherwise by now")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from rmt import checks, parallel
 from rmt.campaign.cells import Cell, draw
+from rmt.campaign.identity import digest
 from rmt.campaign.numerics import canary
 from rmt.campaign.plan import one_line
 from rmt.campaign.program import Program
@@ -27,12 +28,13 @@ Shape = tuple[str, tuple[int, ...]]
 class Job:
     """A cell as workers get it.
 
-    `cell` is pickled; `key` is its description, which must come out the same where it is unpickled; `program` is
-    the experiment file, if the cell needs it; `shape` is the type and shape that every sample has, once known.
+    `cell` is pickled; `key` is its description and `sources` the hash of its sources, which must come out the same
+    where it is unpickled; `program` is the experiment file, if the cell needs it.
     """
 
     cell: bytes
     key: str
+    sources: str
     seed: int
     program: Program | None
 
@@ -78,7 +80,7 @@ def make_job(cell: Cell, seed: int, program: Program | None) -> Job:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise checks.InputError(f"{cell.label} cannot be sent to workers: {one_line(error)}") from error
     needed = program is not None and program.name.encode() in data
-    return Job(data, cell.key, seed, program if needed else None)
+    return Job(data, cell.key, digest(cell.sources), seed, program if needed else None)
 
 
 _known: dict[tuple[bytes, Program | None], Cell] = {}
@@ -102,6 +104,9 @@ def _load(job: Job) -> Cell:
             f"the worker {worker_name()} has another source or version of what defines {cell.label}: "
             f"{cell.key} there, {job.key} asked"
         )
+    if digest(cell.sources) != job.sources:
+        names = ", ".join(cell.sources)
+        raise checks.InputError(f"the worker {worker_name()} has another source of what defines {cell.label}: {names}")
     return cell
 
 

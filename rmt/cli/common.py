@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
+import shutil
 import sys
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -40,6 +42,17 @@ class Parser(argparse.ArgumentParser):
             for match in difflib.get_close_matches(word.partition("=")[0], self._option_string_actions, 1, 0.75)
         ]
         return f"; did you mean {' '.join(found)}?" if found else ""
+
+
+def program() -> list[str]:
+    """Return the words that call this command here; another program of the name `rmt` comes with GNU tar."""
+    found = shutil.which("rmt")
+    ours = found is not None and os.path.dirname(os.path.realpath(found)) in _folders(sys.executable)
+    return ["rmt"] if ours else [sys.executable, "-m", "rmt"]
+
+
+def _folders(path: str) -> list[str]:
+    return [os.path.dirname(path), os.path.realpath(os.path.dirname(path))]
 
 
 def complain(line: str, status: int) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 
 from rmt import __version__, checks
-from rmt.cli.common import BAD_INPUT, DONE, INTERRUPTED, NO_EXTRA, STATUSES, complain, say
+from rmt.cli.common import BAD_INPUT, DONE, INTERRUPTED, NO_EXTRA, STATUSES, complain, program, say
 
 # Command -> the module of this folder with the function of that name, which takes the arguments behind the command
 # and the line that would give the command again, and returns the exit status.
@@ -55,8 +54,7 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `rmt` command on `arguments` (``sys.argv`` by default) and return its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    program = ["rmt"] if shutil.which("rmt") else [sys.executable, "-m", "rmt"]
-    resume = shlex.join([*program, *arguments])
+    resume = shlex.join([*program(), *arguments])
     try:
         return _dispatch(arguments, resume)
     except checks.InputError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rmt import checks
 from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, STATUSES, Parser, complain, number, say
@@ -30,6 +30,7 @@ def run(arguments: list[str], resume: str) -> int:
     """Run an experiment file."""
     from rmt import campaign
     from rmt.campaign.progress import display
+    from rmt.campaign.reading import count_kept
 
     parser = _run_parser()
     asks_for_help = any(argument in ("-h", "--help") for argument in arguments)
@@ -45,19 +46,26 @@ def run(arguments: list[str], resume: str) -> int:
     given = vars(parser.parse_args(arguments))
     if given["out"] is None:
         parser.error("--out DIR is missing")
-    outcome = campaign.run(
-        experiment,
-        given["out"],
-        options={name: given[name] for name in experiment.options},
-        progress=display(),
-        engine="dask" if given["engine"] is None and given["scheduler"] else given["engine"] or "processes",
-        **{name: given[name] for name in SETTINGS},
-    )
+    try:
+        outcome = campaign.run(
+            experiment,
+            given["out"],
+            options={name: given[name] for name in experiment.options if name in given},
+            progress=display(),
+            engine="dask" if given["engine"] is None and given["scheduler"] else given["engine"] or "processes",
+            arguments=["run", *arguments],
+            **{name: given[name] for name in SETTINGS},
+        )
+    except KeyboardInterrupt:
+        kept = f"{count_kept(given['out']):,} samples are kept in {given['out']}"
+        return complain(f"rmt: interrupted; {kept}; go on with: {resume}", INTERRUPTED)
     return report_outcome(outcome, given["out"], resume, given["scheduler"])
 
 
 def report_outcome(outcome: Outcome, out: str, resume: str, scheduler: str | None = None) -> int:
     """Say what became of a run in `out`, and return the exit status."""
+    from rmt.tables import format_cell
+
     if outcome.interrupted:
         kept = f"{outcome.samples:,} samples are kept in {out}"
         lost = scheduler and scheduler in outcome.interrupted
@@ -69,7 +77,7 @@ def report_outcome(outcome: Outcome, out: str, resume: str, scheduler: str | Non
         where = f"the others are kept, and failures/ in {out} has the reasons"
         return complain(f"rmt: {what}; {where}; the same command tries them again", INCOMPLETE)
     assert outcome.table is not None
-    lines = [outcome.table.to_string(index=False), ""]
+    lines = [outcome.table.map(lambda value: format_cell(value) or "NaN").to_string(index=False), ""]
     if outcome.mixed:
         lines += [f"{outcome.mixed:,} samples come from machines with other numerics, and are labelled", ""]
     lines += [f"results are in {out} ({outcome.samples:,} samples in shards/); written by this call:"]
@@ -96,8 +104,9 @@ def _run_parser(*, add_help: bool = True) -> Parser:
         epilog=(
             "`rmt run FILE --help` lists the options of FILE too.\n"
             "The same command again goes on where it was interrupted, and changes no data once it is done; with\n"
-            "larger counts it adds samples. A directory with a run of another configuration or seed is refused,\n"
-            "and told apart. Neither the engine nor the number of workers changes a bit of the results.\n\n"
+            "larger counts it adds samples, and with smaller ones it uses all that are there. A directory with a\n"
+            "run of another configuration or seed is refused, and told apart. Neither the engine nor the number of\n"
+            "workers changes a bit of the results.\n\n"
             "example: rmt run experiments/fig1.py --out results/fig1 --seed 7\n\n" + STATUSES
         ),
         add_help=add_help,
@@ -121,20 +130,13 @@ def _add_options(parser: Parser, experiment: Experiment) -> None:
     group = parser.add_argument_group(f"options of {experiment.name}")
     for name, default in experiment.options.items():
         flag = "--" + name.replace("_", "-")
+        # Those that are not given are left to the experiment: only what the user gave is told to others.
+        shared: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS}
         if isinstance(default, tuple):
             kind = type(default[0])
-            group.add_argument(
-                flag, dest=name, type=kind, choices=default, default=default[0], help=f"default {default[0]}"
-            )
+            group.add_argument(flag, type=kind, choices=default, help=f"default {default[0]}", **shared)
         elif isinstance(default, bool):
-            group.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, default=default)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=f"default {default}", **shared)
         else:
             kind = type(default)
-            group.add_argument(
-                flag,
-                dest=name,
-                type=kind,
-                default=default,
-                metavar=kind.__name__.upper(),
-                help=f"default {default}",
-            )
+            group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=f"default {default}", **shared)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rmt.cli.common import DONE, FINDING, STATUSES, Parser, number, print_json, say
+from rmt.cli.common import DONE, FINDING, STATUSES, Parser, number, print_json, program, say
 
 if TYPE_CHECKING:
     from rmt.campaign.inspection import CellStatus, Status
@@ -72,7 +73,7 @@ def _describe(found: Status) -> list[str]:
         return lines
     if found.command is None:
         return [*lines, "the run was made in Python: the same rmt.campaign.run(...) goes on"]
-    return [*lines, f"go on with: {found.command}"]
+    return [*lines, f"go on with: {shlex.join(program())}{found.command.removeprefix('rmt')}"]
 
 
 def _row(cell: CellStatus) -> tuple[str, ...]:

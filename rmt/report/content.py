@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from rmt.tables import format_number
+from rmt.tables import format_cell
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_ROWS = 1000
 MOST_SVG_BYTES = 3 * 2**20  # a figure of more points is shown as PNG
-DIGITS = 5
 LONG = 28  # characters of a cell whose text may be broken
 
 
@@ -103,12 +103,16 @@ def csv_grids(directory: Path) -> list[Grid]:
     return grids
 
 
-def grid(name: str, frame: DataFrame, note: str = "") -> Grid:
-    """Return a DataFrame as a table of the page."""
+def grid(name: str, frame: DataFrame, note: str = "", texts: Mapping[str, Sequence[str]] | None = None) -> Grid:
+    """Return a DataFrame as a table of the page; `texts` has what stands for the numbers of some columns."""
     numbers = [frame[column].dtype.kind in "iuf" for column in frame.columns]
     columns = [Column(str(column), number) for column, number in zip(frame.columns, numbers, strict=True)]
     values = frame.head(MOST_ROWS).itertuples(index=False, name=None)
     rows = [[_cell(value, number) for value, number in zip(row, numbers, strict=True)] for row in values]
+    for at, column in enumerate(frame.columns):
+        if texts and column in texts:
+            for row, text in zip(rows, texts[column], strict=False):
+                row[at] = replace(row[at], text=text)
     if len(frame) > MOST_ROWS:
         note = f"The first {MOST_ROWS:,} of {len(frame):,} rows. {note}".strip()
     return Grid(name, columns, rows, note)
@@ -119,5 +123,4 @@ def _cell(value: Any, number: bool) -> Cell:
         return Cell("", "number" if number else "text", "")
     if not number:
         return Cell(str(value), "long" if len(str(value)) > LONG else "text", None)
-    text = f"{value:,}" if isinstance(value, int) else format_number(value, DIGITS)
-    return Cell(text, "number", repr(value))
+    return Cell(f"{value:,}" if isinstance(value, int) else format_cell(value), "number", repr(value))

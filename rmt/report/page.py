@@ -14,11 +14,11 @@ from rmt.campaign.inspection import Status, status
 from rmt.campaign.numerics import canary_label
 from rmt.campaign.shards import commit
 from rmt.campaign.store import Store
-from rmt.report.content import csv_grids, grid, images
+from rmt.report.content import Grid, csv_grids, grid, images
+from rmt.tables import format_with_error
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from pandas import DataFrame
 
 PAGE = "report.html"
 
@@ -109,7 +109,7 @@ def _content(store: Store) -> dict[str, Any]:
             Line(f"{state.done:,} samples of {len(state.cells)} cells, from the root seed {state.seed}.", "soft")
         ],
         "certainty": _certainty(state),
-        "cells": grid("cells", _cells(state)),
+        "cells": _cells(state),
         "facts": _facts(store),
         "again": _again(store, state),
     }
@@ -138,10 +138,16 @@ def _certainty(state: Status) -> list[Line]:
     return [*lines, Line(text, "soft")]
 
 
-def _cells(state: Status) -> DataFrame:
+def _cells(state: Status) -> Grid:
     table = state.table()
     always = ("cell", "done", "asked", "mean", "standard error")
-    return table[[name for name in table.columns if name in always or table[name].any()]]
+    shown = table[[name for name in table.columns if name in always or table[name].any()]]
+    # As `rmt status` prints them: the error with two digits, the mean to the same decimal.
+    pairs = [
+        format_with_error(*pair).partition(" ± ")[::2]
+        for pair in zip(table["mean"], table["standard error"], strict=True)
+    ]
+    return grid("cells", shown, texts=dict(zip(("mean", "standard error"), zip(*pairs, strict=True), strict=True)))
 
 
 def _facts(store: Store) -> list[tuple[str, str]]:
