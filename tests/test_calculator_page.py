@@ -6,6 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rmt
@@ -18,7 +19,7 @@ INPUTS = ["n", "T", "layers", "alpha"]
 NAMES = {"glorot": "1 (Glorot)", "mean": "mean + sd", "risk": "risk α", "paper": "paper"}
 HEADS = [
     "gain", "P(ρ > 1), one layer", "P(any ρ > 1), 4 layers", "E‖h‖²/n at T = 50", "its median",
-    "mean exceeds 2t at step", "float32 overflows at step",
+    "mean exceeds 2t at step", "mean overflows float32 at step",
 ]  # fmt: skip
 
 
@@ -35,6 +36,7 @@ const state = () => ({
   labels: [...document.querySelectorAll("#rules tr")].map((row) => [...row.cells].map((cell) => cell.dataset.label)),
   hash: location.hash, summary: document.querySelector("#summary").textContent,
   command: document.querySelector("#command").textContent,
+  reading: document.querySelector("#reading").textContent,
   hidden: document.querySelector("#results").hidden, notes: document.querySelector("#notes").textContent,
   errors: [...document.querySelectorAll(".error")].map((e) => e.textContent),
   invalid: [...document.querySelectorAll("[aria-invalid=true]")].map((e) => e.id),
@@ -129,6 +131,23 @@ def test_what_is_not_in_the_tables_is_told(page, window):
         ("Medians are tabulated up to n = 2048.", True, False),
         ("", False, True),
     ]
+
+
+def test_what_a_mean_does_not_say_is_told(page, window):
+    """The mean overflows where 95 of 100 draws are stable for ever: as typical it tells the opposite."""
+    found = []
+    for address in ("#n=128&T=2000&layers=4&alpha=0.05", "#n=65536&alpha=1e-9"):
+        window.open(page + address)
+        state = window.run(SHOWN + "return state();")
+        found.append((state["reading"], state["rows"]["risk"][7]))
+    (text, step), (other, never) = found
+    assert "in all but 5 % of draws all 4 layers are stable: the state stays bounded for ever." in text
+    assert f"Its mean overflows at step {step} all the same" in text
+    gain = rmt.rescaled_gain(128, alpha=0.05, layers=4)
+    before, after = rmt.log_mean_hidden_norm([int(step) - 1, int(step)], 128, scale=gain)
+    assert before < 2 * math.log(np.finfo(np.float32).max) < after
+    assert never.startswith(">") == ("Its mean grows in the end all the same" in other)
+    assert "in all but 1e-7 % of draws the recurrence is stable" in other
 
 
 WRONG = [

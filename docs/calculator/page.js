@@ -144,6 +144,17 @@ function shownRow({ gain, one, any, growth, median, explosion, overflow }) {
   ];
 }
 
+// What the mean of the row "risk" does not say.
+function reading({ layers, alpha }, { risk }) {
+  const rare = Number((100 * alpha).toPrecision(3));
+  const all = layers > 1 ? `all ${layers} layers are` : "the recurrence is";
+  const later = risk.overflow === null ? "grows in the end all the same" : `overflows at step ${risk.overflow} all the same`;
+  return (
+    `With the gain for risk α, in all but ${rare} % of draws ${all} stable: the state stays bounded for ever. ` +
+    `Its mean ${later}, because the other draws carry it.`
+  );
+}
+
 // What is not in the table, and why.
 function notes({ n, T }, rows) {
   const paper = `The paper's rule does not exist at n = ${n}: its Gumbel limit needs n ≥ ${SMALLEST_PAPER_WIDTH}. `;
@@ -174,6 +185,7 @@ function showTable(values, rows) {
       return made;
     }),
   );
+  find("reading").textContent = reading(values, rows);
   find("notes").textContent = notes(values, rows);
 }
 
