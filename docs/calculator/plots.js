@@ -65,7 +65,7 @@ function plotGrowth(place, curves, median, T, n) {
     line(svg, "grid", x(10 ** power), box.top, x(10 ** power), box.bottom);
     label(svg, powerOfTen(power), x(10 ** power), box.bottom + 18, "middle", "tick");
   }
-  if (right % 1 > 0.2) label(svg, String(Math.round(last)), box.right, box.bottom + 18, "middle", "tick");
+  if (right % 1 > 0.2) label(svg, String(Math.round(last)), box.right, box.bottom + 18, "end", "tick");
   line(svg, "axis", box.left, box.bottom, box.right, box.bottom);
   line(svg, "axis", box.left, box.top, box.left, box.bottom);
   label(svg, "step t", (box.left + box.right) / 2, box.bottom + 36, "middle", "tick");
@@ -85,7 +85,7 @@ function plotGrowth(place, curves, median, T, n) {
       const drawn = typical.map(([t, log]) => [x(t), y(log / Math.LN10)]);
       inside.append(element("path", { class: `curve median ${rule}`, d: path(drawn) }));
       const [cx, cy] = drawn[drawn.length - 1];
-      inside.append(element("circle", { class: `curve ${rule}`, cx, cy, r: 2 }));
+      inside.append(element("circle", { class: `curve ${rule}`, style: "stroke-dasharray: none", cx, cy, r: 2 }));
     }
   }
   label(svg, `T = ${T}`, Math.max(100, Math.min(x(T), box.right - 30)), box.top - 13);
