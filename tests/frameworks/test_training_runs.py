@@ -271,6 +271,38 @@ def test_a_length_in_epochs_is_one_in_steps(monkeypatch, faulty):
         assert (run.steps, run.evaluations) == (steps, evaluations)
 
 
+def test_the_test_set_is_scored_with_the_best_parameters_not_the_last(whole):
+    run = _Run(last_bit(), CONFIG, whole[1])
+    run.begin()
+    run.carry = run.carry._replace(parameters=jax.tree.map(lambda x: 0 * x, run.carry.parameters))
+    run.test = None
+    run.conclude()
+    assert run.test == whole[0].test > 0.9
+    assert run._score(run.task.test, run.carry)[0] < 0.9
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_padding_counts_where_the_paper_is_emulated_alone(faulty):
+    run, valid = _Run(last_bit(), CONFIG.changed(emulate_paper=faulty), None), []
+    run.begin()
+
+    def step(carry, batch, key):
+        valid.append(batch["mask"].sum())
+        return carry, 0.5, True, True
+
+    def predict(parameters, state, batch):
+        valid.append(batch["mask"][:, batch["weights"] > 0].sum())
+        return batch["targets"], 0.0, True
+
+    run.functions = run.functions._replace(step=step, predict=predict)
+    for _ in range(4):
+        run.advance()
+    for split in (run.task.train, run.task.test):
+        assert sum(valid) == (split.inputs.size if faulty else split.lengths.sum())
+        valid.clear()
+        run._score(run.task.test, run.carry)
+
+
 def test_forecasts_are_scored_by_nrmse_and_chosen_by_the_smallest():
     rng = np.random.default_rng(0)
     inputs = np.cumsum(rng.standard_normal((96, 20, 1)), axis=1).astype(np.float32)
