@@ -8,6 +8,7 @@ import pytest
 from campaigns import Listener
 from demos import contents, experiment, normals
 from demos import run as run_here
+from stores import log
 
 import rmt
 from rmt import campaign
@@ -276,3 +277,11 @@ def test_more_samples_of_some_cells(tmp_path):
     assert [(cell.done, cell.asked) for cell in found.cells] == [(30, 30), (20, 20)]
     assert sorted(Store(tmp_path).completed().values()) == [20, 30]
     assert canonical(run_here(made, tmp_path).table["n"].tolist()) == "[30,20]"
+
+
+def test_a_call_for_fewer_that_was_killed_hides_nothing(tmp_path):
+    cell = campaign.Cell(normals, None)
+    run_here(experiment([cell], 30), tmp_path)
+    log(Store(tmp_path), "0002-killed", {"stopping": {"samples": {cell.sha256.hex(): 7}}})
+    found = campaign.status(tmp_path)
+    assert (found.asked, found.done) == (30, 30)
