@@ -7,6 +7,14 @@ Two rows, the ensembles; three columns: (a) the density of |lambda|, sampled and
 takes the fastest route that is exact in law: Hessenberg draws for spectra and radii (real), Kostlan's gamma variables
 for moduli (complex), trajectories without the matrix where T <= n. With ``--rows all`` four rows more, of other
 initialisations, and the table ``rows`` (fig1_rows.py says what is found there).
+
+Claim. Eigenvalues of a Glorot matrix leave the unit disc, so that powers and hidden states explode; divided by the mean
+plus one standard deviation of the radius it is stable (the paper, figure 1).
+
+Found. Most Glorot matrices are unstable, and the more so the wider they are: P(rho > 1) is 0.883, 0.983 and 0.9996 at
+n = 64, 256 and 1024. Rescaled, 0.15 of them still are at every width: the median of ||h_t||^2 / n stays below 20 over
+1000 steps, its 95% quantile explodes once t has passed 50 to 300. Samples agree with the exact laws, not with the
+Gumbel limit (distance 0.4 to 0.5). The paper's own rule does not exist at n = 64.
 """
 
 from __future__ import annotations
