@@ -80,14 +80,14 @@ test-frameworks: frameworks
 
 # What meets each of the libraries; the rest asks them for nothing else. Old libraries call what newer ones beneath
 # them have deprecated, so that here this is no error. Two versions of Numba overwrite each other's compiled kernels,
-# hence a folder of their own for these.
+# hence a folder of their own for these; and two workers with two threads of BLAS each would wait for each other.
 CORE = test_special test_lapack test_moments test_ensembles test_recurrence test_krylov_given test_fitting test_import \
 	test_tables test_plotting test_exporting test_report test_cli test_audit_reading \
 	test_campaign_dask
-OLD_NUMBA = NUMBA_CACHE_DIR=$(abspath $(LOWEST))/numba
+OLD = NUMBA_CACHE_DIR=$(abspath $(LOWEST))/numba OPENBLAS_NUM_THREADS=1
 
 test-lowest: lowest
-	$(OLD_NUMBA) $(LOWEST)/bin/python -m pytest -n $(WORKERS) -m "not heavy" -W ignore::DeprecationWarning $(CORE:%=tests/%.py) $(ARGS)
+	$(OLD) $(LOWEST)/bin/python -m pytest -n $(WORKERS) -m "not heavy" -W ignore::DeprecationWarning $(CORE:%=tests/%.py) $(ARGS)
 
 dist: dev
 	$(VENV)/bin/python tools/dist.py --out dist
@@ -110,4 +110,4 @@ frameworks:
 	@tools/venv.sh $(FRAMEWORKS) frameworks
 
 lowest:
-	@$(OLD_NUMBA) PYTHON="$${PYTHON:-python3.11}" tools/venv.sh $(LOWEST) lowest
+	@$(OLD) PYTHON="$${PYTHON:-python3.11}" tools/venv.sh $(LOWEST) lowest

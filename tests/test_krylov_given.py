@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.linalg import block_diag, circulant
-from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigs
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, aslinearoperator, eigs
 
 import rmt
 from rmt.kernels.reduction import hessenberg_eigenvalues, hessenberg_form
@@ -53,7 +53,10 @@ def test_right_where_arpack_is_wrong():
     for i in range(40):
         W = rmt.glorot(256).draw(rng=i)
         radius = np.abs(np.linalg.eigvals(W)).max()
-        arpack = abs(eigs(W, k=1, return_eigenvectors=False, v0=np.ones(256))[0])
+        try:
+            arpack = abs(eigs(W, k=1, return_eigenvectors=False, v0=np.ones(256))[0])
+        except ArpackNoConvergence:  # older versions of SciPy give up now and then, which is no wrong answer
+            continue
         if abs(arpack - radius) > 1e-6:
             missed += 1
             assert rmt.spectral_radius(W) == pytest.approx(radius, rel=1e-9)
