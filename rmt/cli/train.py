@@ -53,6 +53,7 @@ def train(arguments: list[str], resume: str) -> int:
 def probe(arguments: list[str], resume: str) -> int:
     """Count how often training diverges."""
     from rmt.training import probe as probing
+    from rmt.training.runs import keep_memory
 
     given = _probe_parser().parse_args(arguments)
     out = None if given.out is None else Path(given.out)
@@ -68,6 +69,7 @@ def probe(arguments: list[str], resume: str) -> int:
         line = f"[{next(count)}/{total}] n = {found.width}, {found.init}, seed {found.seed}: {how}"
         complain(f"{line}; largest radius {max(found.radii):.3f}; {time.monotonic() - began:.0f} s", DONE)
 
+    keep_memory()
     with signals() as stop:
         stop.gently = True
         found = probing.probe(

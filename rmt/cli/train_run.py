@@ -64,8 +64,10 @@ def run(arguments: list[str], resume: str) -> int:
     common = {"data": given.data, "length": given.length, "size": given.size, "seed": given.data_seed}
     checks.optional("jax", "train")
     from rmt.training.fit import fit
+    from rmt.training.runs import keep_memory
     from rmt.training.writing import description, write
 
+    keep_memory()
     shown = display()
     with signals() as stop:
         task = load_task(given.task, **common, progress=shown.message, **options)

@@ -17,7 +17,7 @@ import pytest
 from rmt import campaign
 from rmt.campaign import numerics
 from rmt.cli import main
-from rmt.training import progress, table
+from rmt.training import progress, steps, table
 from rmt.training.fit import fit
 from rmt.training.probe import configuration, probe, run
 from rmt.training.runs import CURVES, record, unpack
@@ -179,6 +179,24 @@ def test_glorot_diverges_and_the_others_do_not():
         assert len(entry.radii) == 4
         assert len(entry.losses) == (entry.diverged_at or 2)
         assert (max(entry.radii) > 1) == (entry.init == "glorot")
+
+
+def test_a_probe_ends_at_a_gradient_and_draws_each_batch_anew(monkeypatch):
+    tokens = []
+
+    def compiled(*_):
+        def step(carry, batch, key):
+            tokens.append(batch["inputs"])
+            return carry, 0.5, True, len(tokens) < 2
+
+        return steps.Compiled(lambda parameters, state: steps.Carry(parameters, state, None), step, None)
+
+    monkeypatch.setattr(steps, "compiled", compiled)
+    found = run(configuration("half", 8, layers=1, steps=3), 0, 20)
+    assert (found.diverged, found.diverged_at, found.losses) == ("gradient", 2, (0.5, 0.5))
+    run(configuration("half", 8, layers=1, steps=1), 1, 20)
+    assert [batch.shape for batch in tokens] == [(20, 2)] * 3
+    assert len({batch.tobytes() for batch in tokens}) == 3
 
 
 def test_a_probe_does_not_depend_on_workers_or_on_other_runs(capsys, tmp_path):
