@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -58,11 +58,10 @@ def serving(folder):
             thread.join()
 
 
-def look(page, script, tmp_path, *, width=1000, dark=False, served=None, query=""):
+def look(page, script, tmp_path, *, width=1000, dark=False):
     """Open the file `page`, run `script`, a function body that returns what JSON can hold; return that.
 
-    Fails where the page logs an error, or asks for anything outside of itself. A page of a site is served by HTTP from
-    the folder `served`, and may be given a `query`.
+    Fails where the page logs an error, or asks for anything outside of itself.
     """
     ending = (
         f"<script>addEventListener('load', async () => {{ const answer = await (async () => {{ {script} }})();"
@@ -78,14 +77,12 @@ def look(page, script, tmp_path, *, width=1000, dark=False, served=None, query="
     copy.write_text(text.replace("</body>", ending), encoding="utf-8")
     theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
     command = [chromium(), *FLAGS, *theme, f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"]
-    with serving(served) if served else nullcontext() as server:
-        address = f"{server}/{copy.relative_to(served)}?{query}" if served else copy.as_uri()
-        done = subprocess.run(
-            [*command, "--virtual-time-budget=5000", "--dump-dom", address],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    done = subprocess.run(
+        [*command, "--virtual-time-budget=5000", "--dump-dom", copy.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     copy.unlink()
     errors = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert not errors, errors

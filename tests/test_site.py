@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browser import look
+from browser import serving
 
 import rmt
 from rmt.training.tasks import TASKS
@@ -76,7 +76,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def pages(site):
-    return {path: Page(path) for path in sorted(site.rglob("*.html")) if not path.name.startswith("looked-at")}
+    return {path: Page(path) for path in sorted(site.rglob("*.html"))}
 
 
 def test_pages_are_there(site, pages):
@@ -158,6 +158,14 @@ def test_every_public_name_has_an_entry(site, pages):
     assert {same.get(name, name) for name in names} <= anchors
 
 
+def test_both_benchmarks_are_on_their_page(site):
+    text = (site / "benchmarks.html").read_text()
+    for name in ("results", "campaigns"):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / "benchmarks" / f"{name}.md").read_text(), re.MULTILINE)
+        assert len(headings) >= 2
+        assert not [heading for heading in headings if f">{heading}<a" not in text]
+
+
 SEEN = """
 const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
 const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -176,6 +184,7 @@ const contrast = (node) => {
 const shown = [...document.querySelectorAll(
   "article p, article td, article th, article li, article a, article code, article math, article pre span, h1, h2, dt")
 ].filter((node) => node.textContent.trim() && node.offsetParent !== null);
+await document.fonts.ready;
 const worst = shown.map((node) => [contrast(node), node.outerHTML.slice(0, 120)]).sort((x, y) => x[0] - y[0])[0];
 const phone = document.createElement("iframe");
 phone.width = 360;
@@ -198,11 +207,17 @@ return {
 """
 
 
+@pytest.fixture(scope="module")
+def address(site):
+    with serving(site) as server:
+        yield server
+
+
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize(("width", "dark"), [(1300, False), (500, True)])
-def test_pages_in_a_browser(site, tmp_path, name, width, dark):
-    script = SEEN.replace("PAGE", Path(name).name)
-    found = look(site / name, script, tmp_path, width=width, dark=dark, served=site)
+def test_pages_in_a_browser(address, window, name, width, dark):
+    window.open(f"{address}/{name}", width=width, dark=dark)
+    found = window.run(SEEN.replace("PAGE", Path(name).name))
     assert found["count"] > 5
     assert found["worst"][0] >= 4.5, found["worst"]
     assert (found["ground"] < 0.1) is dark
@@ -213,6 +228,22 @@ def test_pages_in_a_browser(site, tmp_path, name, width, dark):
         assert found["font"]
 
 
+SIDES = """
+return [...document.querySelectorAll(".math-block mtd[columnalign=right]")].map((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return cell.getBoundingClientRect().right - range.getBoundingClientRect().right;
+});
+"""
+
+
+def test_equations_are_aligned_at_their_signs(address, window):
+    window.open(f"{address}/mathematics/radius.html")
+    beside = window.run(SIDES)
+    assert len(beside) >= 4
+    assert max(map(abs, beside)) < 1.5
+
+
 SEARCH = """
 const wait = () => new Promise((done) => setTimeout(done, 50));
 for (let i = 0; i < 100 && !document.querySelector("#search-results li a"); i++) await wait();
@@ -220,6 +251,6 @@ return [...document.querySelectorAll("#search-results li a")].map((a) => a.getAt
 """
 
 
-def test_search_finds_a_function(site, tmp_path):
-    found = look(site / "search.html", SEARCH, tmp_path, served=site, query="q=spectral_radius")
-    assert any(address.endswith("api/statistics.html#rmt.spectral_radius") for address in found)
+def test_search_finds_a_function(address, window):
+    window.open(f"{address}/search.html?q=spectral_radius")
+    assert any(link.endswith("api/statistics.html#rmt.spectral_radius") for link in window.run(SEARCH))
