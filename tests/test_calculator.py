@@ -139,7 +139,22 @@ def test_the_steps_of_explosion_and_of_overflow(ask):
     assert any(step is None for steps in found for step in steps)
 
 
-def test_medians_are_those_of_the_tables_and_of_fresh_samples(ask):
+def tabulated_median(stored, n, field, rule, t):
+    """log of the median of ||h_t||^2 / n: linear in log t at t / sqrt(n) of two widths, then linear in log n."""
+    rows = zip(stored["widths"], stored["steps"], stored[field][rule], strict=True)
+    at = [np.interp(math.log(t * math.sqrt(width / n)), np.log(steps), row) for width, steps, row in rows]
+    return math.log(t) + np.interp(math.log(n), np.log(stored["widths"]), at)
+
+
+def test_medians_are_read_from_the_tables(ask):
+    stored = json.loads((tool["SOURCES"] / "medians.json").read_text())
+    cases = [(n, field, rule, t) for n, t in ((4, 3), (23, 31), (64, 1), (90, 75), (700, 150), (2048, 360))
+             for field in FIELDS for rule in ("glorot", "mean")]  # fmt: skip
+    expected = [tabulated_median(stored, *case) for case in cases]
+    assert ask("logMedian(...x)", cases) == pytest.approx(expected, abs=1e-9)
+
+
+def test_medians_are_those_of_fresh_samples(ask):
     stored = json.loads((tool["SOURCES"] / "medians.json").read_text())
     assert stored["widths"] == tables["MEDIAN_WIDTHS"]
     assert stored["steps"] == [tables["median_steps"](n) for n in stored["widths"]]

@@ -1,6 +1,7 @@
 """The figures of the calculator: what stands where on their axes, read off the SVG, against the library."""
 
 import itertools
+import math
 import re
 import runpy
 from pathlib import Path
@@ -13,6 +14,7 @@ import rmt
 ROOT = Path(__file__).parents[1]
 tool = runpy.run_path(str(ROOT / "tools" / "calculator.py"))
 NAMES = {"glorot": "1 (Glorot)", "mean": "mean + sd", "risk": "risk α", "paper": "paper"}
+POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def scale(ticks, along):
     """The function from a coordinate of the figure to the value that its ticks say is there."""
     (low, first), (high, last) = ((value, tick[along]) for value, tick in (ticks[0], ticks[-1]))
     for value, tick in ticks:
-        assert tick[along] == pytest.approx(first + (last - first) * (value - low) / (high - low), abs=0.1)
+        assert tick[along] == pytest.approx(first + (last - first) * (value - low) / (high - low), abs=0.5)
     return lambda place: low + (high - low) * (place - first) / (last - first)
 
 
@@ -61,16 +63,53 @@ def apart(texts):
     ]
 
 
-def ticks_of(figure, anchor, value):
+def ticks_of(figure, beside, value):
+    """The ticks of the axis at the left side (`beside`), or of the one below, with the value that each shows."""
     return [(value(text["text"]), text) for text in figure["texts"]
-            if text["tick"] and text["anchor"] == anchor and text["text"][0].isdigit()]  # fmt: skip
+            if text["tick"] and (text["x"] < 50) is beside and text["text"][0].isdigit()]  # fmt: skip
+
+
+def power(text):
+    """log10 of a number such as 100 or 10⁴."""
+    return math.log10(int(text)) if text.isdecimal() else int(text.removeprefix("10").translate(POWERS))
+
+
+def test_the_growth_is_drawn_where_its_axes_say(page, window):
+    window.open(page + "#n=256&T=60&layers=1&alpha=0.01&field=complex")
+    figure, _ = window.run(READ)
+    abscissa = scale(ticks_of(figure, False, power), "x")
+    ordinate = scale([(value, tick | {"y": tick["y"] - 4}) for value, tick in ticks_of(figure, True, power)], "y")
+    gains = {"glorot": 1, "mean": rmt.rescaled_gain(256, "complex"), "paper": rmt.rescaled_gain(256, rule="paper"),
+             "risk": rmt.rescaled_gain(256, "complex", alpha=0.01)}  # fmt: skip
+    for rule, gain in gains.items():
+        place = points(figure["paths"][f"curve {rule}"])
+        t = np.rint(10 ** abscissa(place[:, 0])).astype(int)
+        assert abscissa(place[:, 0]) == pytest.approx(np.log10(t), abs=2e-3)
+        expected = rmt.log_mean_hidden_norm(t, 256, "complex", gain) / math.log(10)
+        inside = expected < 6
+        assert inside.sum() > 80
+        assert ordinate(place[inside, 1]) == pytest.approx(expected[inside], abs=0.02)
+    for rule in ("glorot", "mean"):
+        place = points(figure["paths"][f"curve median {rule}"])
+        t = [round(10**x) for x in abscissa(place[:, 0])]
+        assert 120 < max(t) <= 128  # where the medians end
+        medians = window.evaluate(f"{t}.map((t) => logMedian(256, 'complex', '{rule}', t) / Math.LN10)")
+        assert ordinate(place[:, 1]) == pytest.approx(medians, abs=0.02)
+    lines = {kind: ends for kind, *ends in figure["lines"]}
+    assert 10 ** abscissa(lines["mark"][0]) == pytest.approx(60, rel=0.01)
+    straight = [
+        float(value) for i in (0, 2) for value in (abscissa(lines["linear"][i]), ordinate(lines["linear"][i + 1]))
+    ]
+    assert straight[0] == pytest.approx(straight[1], abs=0.01)
+    assert straight[2] == pytest.approx(straight[3], abs=0.01)
+    assert "T = 60" in [text["text"] for text in figure["texts"]]
 
 
 @pytest.mark.parametrize(("n", "field"), [(64, "real"), (300, "complex")])
 def test_the_density_is_drawn_where_its_axis_says(page, window, n, field):
     window.open(page + f"#n={n}&T=60&layers=2&alpha=0.2&field={field}")
     _, figure = window.run(READ)
-    radius = scale(ticks_of(figure, "middle", float), "x")
+    radius = scale(ticks_of(figure, False, float), "x")
     law = rmt.SpectralRadiusLaw(n, field)
     place = points(figure["paths"]["outline"])
     heights = max(place[:, 1]) - place[:, 1]
