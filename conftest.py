@@ -10,8 +10,9 @@ TESTS = ROOT / "tests" / "frameworks"
 ADAPTERS = {ROOT / "rmt" / "initializers" / f"{name}.py": name for name in ("torch", "jax", "keras", "reservoirpy")}
 ADAPTERS |= {
     ROOT / "rmt" / "training" / f"{name}.py": "optax"
-    for name in ("checkpoints", "fit", "model", "norms", "optimiser", "scans", "steps")
+    for name in ("checkpoints", "fit", "model", "norms", "optimiser", "probe", "scans", "steps")
 }
+ADAPTERS[ROOT / "rmt" / "training" / "tasks" / "digits.py"] = "sklearn"
 
 
 def pytest_addoption(parser):

@@ -43,8 +43,7 @@ numpydoc_validation_checks = {
 numpydoc_validation_exclude = {
     r"\.[A-Z]\w*\.\w+$",
     r"\.(Outcome|GumbelFit|RadiusResult|LRUParameters|Experiment|Ensemble|\w*Error)$",
-    r"\.(FitResult|Evaluation|Progress|Probe|Task|Config)$",
-    r"\.(probe|task_function|imdb|cifar|digits|pybytes|sunspots)$",
+    r"\.(FitResult|Evaluation|Progress|Probe)$",
 }
 
 nitpick_ignore = [("py:func", "content_hash")]  # of a module that has no entry here

@@ -192,7 +192,9 @@ class Config:
     Parameters
     ----------
     model : ModelConfig
+        The recurrence, its initialisation and sizes.
     train : TrainConfig
+        Batches, steps and rates.
     emulate_paper : bool
         Whether to repeat the deterministic faults of the published code, which are listed in `FAULTS`: the spiral of
         "uniform", "half" as a division by sqrt(2), padding that counts, the best epoch chosen on the test set, and a

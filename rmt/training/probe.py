@@ -103,6 +103,13 @@ def probe(
         If a value is out of its range.
     MissingExtraError
         If JAX or optax is not installed.
+
+    Examples
+    --------
+    >>> from rmt.training.probe import probe
+    >>> runs = probe(inits=["half"], widths=[8], seeds=2, length=32, layers=1, steps=2)
+    >>> [(run.init, run.width, run.seed, run.diverged_at) for run in runs]
+    [('half', 8, 0, None), ('half', 8, 1, None)]
     """
     configs = [
         configuration(

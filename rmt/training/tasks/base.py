@@ -141,6 +141,18 @@ class Task:
     ------
     InputError
         If the parts do not fit each other.
+
+    Examples
+    --------
+    Which bit of eight is the last one?
+
+    >>> import numpy as np
+    >>> from rmt.training.tasks import Split, Task
+    >>> bits = np.random.default_rng(0).integers(0, 2, (64, 8))
+    >>> split = Split(bits, np.full(64, 8, np.int32), bits[:, -1].astype(np.int32))
+    >>> task = Task("last bit", "classification", "last", 2, 2, split, split, split, {"guess": 0.5}, {})
+    >>> task.steps, task.input_size
+    (8, 2)
     """
 
     name: str

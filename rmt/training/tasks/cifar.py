@@ -67,6 +67,20 @@ def cifar(
     ----------
     Krizhevsky (2009), Learning multiple layers of features from tiny images; in grey and as a sequence in Tay et al.
     (2021), Long Range Arena. Grey is .299 R + .587 G + .114 B, rounded.
+
+    Examples
+    --------
+    Files of blank images, which take no room on most disks:
+
+    >>> import pathlib, tempfile
+    >>> from rmt.training.tasks.cifar import BINARY, cifar
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in BINARY:
+    ...         with pathlib.Path(folder, name).open("wb") as file:
+    ...             size = file.truncate(10_000 * (1 + 3 * 1024))  # an image is its class, then red, green and blue
+    ...     task = cifar(data=folder, size=100)
+    >>> task.train.inputs.shape, task.baselines["majority"]
+    ((100, 1024, 1), 1.0)
     """
     checks.choice("colour", colour, COLOURS)
     if tokens and colour == "rgb":

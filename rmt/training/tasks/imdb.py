@@ -58,6 +58,20 @@ def imdb(
     References
     ----------
     Maas et al. (2011), Learning word vectors for sentiment analysis; as bytes in Tay et al. (2021), Long Range Arena.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from rmt.training.tasks.imdb import imdb
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part in ("train/pos", "train/neg", "test/pos", "test/neg"):
+    ...         place = pathlib.Path(folder, "aclImdb", part)
+    ...         place.mkdir(parents=True)
+    ...         for i in range(20):
+    ...             size = (place / f"{i}_7.txt").write_text(f"{i}: good" if part.endswith("pos") else f"{i}: bad")
+    ...     task = imdb(data=folder, length=10)
+    >>> task.test.inputs.shape, task.baselines["majority"], task.baselines["naive Bayes"]
+    ((40, 10), 0.5, 1.0)
     """
     root = found(data)
     length = checks.integer("length", length, minimum=2)

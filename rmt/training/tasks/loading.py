@@ -26,7 +26,30 @@ TASKS = {
 
 
 def task_function(name: str) -> Callable[..., Task]:
-    """Return the function that makes the task `name`; its signature and docstring say which options it has."""
+    """Return the function that makes a task; its signature and docstring say which options it has.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`TASKS`.
+
+    Returns
+    -------
+    callable
+        Of keyword arguments, which returns a :class:`Task`.
+
+    Raises
+    ------
+    InputError
+        If there is no such task.
+
+    Examples
+    --------
+    >>> import inspect
+    >>> from rmt.training.tasks import task_function
+    >>> list(inspect.signature(task_function("digits")).parameters)
+    ['size', 'seed', 'enlarge', 'permuted']
+    """
     module, function = TASKS[checks.choice("task", name, tuple(TASKS))]
     return getattr(importlib.import_module(f"rmt.training.tasks.{module}"), function)
 

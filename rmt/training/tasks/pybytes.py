@@ -63,6 +63,13 @@ def pybytes(*, length: int = 1024, size: int | None = None, seed: int = 0, packa
     ------
     InputError
         If a package is not installed, or has too few files.
+
+    Examples
+    --------
+    >>> from rmt.training.tasks.pybytes import pybytes
+    >>> task = pybytes(length=64, size=100, packages=["numpy", "scipy"])
+    >>> task.train.inputs.shape, sorted(task.baselines)
+    ((100, 64), ['least squares', 'majority', 'naive Bayes', 'naive Bayes, pairs'])
     """
     length = checks.integer("length", length, minimum=16)
     names = _named(packages)

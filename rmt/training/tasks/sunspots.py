@@ -28,7 +28,7 @@ def sunspots(
     horizon: int = 12,
     washout: int = 132,
 ) -> Task:
-    """Return forecasts of the number of sunspots, in the order of time: first to train on, last for the test.
+    r"""Return forecasts of the number of sunspots, in the order of time: first to train on, last for the test.
 
     Values are standardised by mean and standard deviation of the months to train on. In validation and test each month
     is a target once; the washout of a sequence there may reach back into months before the split, which are past. The
@@ -58,6 +58,20 @@ def sunspots(
     References
     ----------
     Clette and Lefevre (2016), The new sunspot number; WDC-SILSO, Royal Observatory of Belgium, Brussels.
+
+    Examples
+    --------
+    A file in the format of WDC-SILSO, of a sun that keeps time:
+
+    >>> import math, pathlib, tempfile
+    >>> from rmt.training.tasks.sunspots import sunspots
+    >>> months = [(1749 + i // 12, 1 + i % 12, 100 + 90 * math.sin(i / 21)) for i in range(3300)]
+    >>> lines = [f"{y};{m:02};{y + (m - 0.5) / 12:.3f};{s:.1f};5.0;30;1" for y, m, s in months]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     size = pathlib.Path(folder, "SN_m_tot_V2.0.csv").write_text("\n".join(lines) + "\n")
+    ...     task = sunspots(data=folder)
+    >>> task.steps, task.baselines["autoregression"] < 0.01 < task.baselines["persistence"]
+    (264, True)
     """
     length = checks.integer("length", length, minimum=2)
     washout = checks.integer("washout", washout, minimum=0, maximum=length - 1)
