@@ -1,5 +1,6 @@
 """The calculator as a page: what it shows, what it answers, on a desk, on a phone, on paper, by keyboard alone."""
 
+import itertools
 import json
 import math
 import runpy
@@ -74,7 +75,7 @@ def test_what_is_shown_at_first(page, window):
         growth = rmt.log_mean_hidden_norm(steps, 256, scale=float(row[1]))
         assert int(row[6]) == next((t for t in steps if growth[t - 1] > math.log(2 * t)), 0), rule
     assert "ρ > 1 with probability 0.983" in state["summary"]
-    assert f"passes 2t at step t = {rows['glorot'][6]}" in state["summary"]
+    assert f"passes 2t, twice that of its inputs, at step t = {rows['glorot'][6]}" in state["summary"]
     assert f"by {rmt.rescaled_gain(256):.4f} (mean + sd)" in state["summary"]
     assert f"by {rmt.rescaled_gain(256, alpha=0.01):.4f} for a risk of 0.01 that it is unstable" in state["summary"]
 
@@ -119,12 +120,41 @@ def test_every_input_changes_what_it_should(page, window, capsys):
     assert most.startswith("#n=65536&")
 
 
+def test_plots_follow_every_slider_and_the_field(page, window):
+    """In turn: width, steps, layers, risk, field. The density and its lines know nothing of steps."""
+    window.open(page)
+    script = """
+    const drawn = () => ["growth", "density"].map((id) => document.getElementById(id).innerHTML);
+    const move = async (id) => {
+      const slider = document.getElementById(`${id}-slider`);
+      slider.stepUp(3);
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+      await later();
+    };
+    const seen = [drawn()];
+    for (const id of ["n", "T", "layers", "alpha"]) { await move(id); seen.push(drawn()); }
+    document.querySelector("input[value=complex]").click(); await later(); seen.push(drawn());
+    return seen;
+    """
+    seen = window.run(SHOWN + script)
+    changed = [[a != b for a, b in zip(before, after, strict=True)] for before, after in itertools.pairwise(seen)]
+    assert changed == [[True, True], [True, False], [True, True], [True, True], [True, True]]
+
+
+def test_a_bound_beyond_the_tables_is_for_all_layers(page, window):
+    """At n = 181 one complex layer, by the paper's rule, exceeds 1 with 2.8e-13: 64 of them with 1.8e-11."""
+    one = rmt.SpectralRadiusLaw(181, "complex", rmt.rescaled_gain(181, "complex", rule="paper")).sf(1.0)
+    assert one < 1e-12 < 64 * one < 6.4e-11
+    window.open(page + "#n=181&layers=64&field=complex")
+    assert window.run(SHOWN + "return state();")["rows"]["paper"][2:4] == ["< 1e-12", "< 6.4e-11"]
+
+
 def test_what_is_not_in_the_tables_is_told(page, window):
     found = []
     for address in ("#n=256&T=128", "#n=256&T=129", "#n=2049&T=3", "#n=256&T=30"):  # T <= 8 sqrt(n), n <= 2048
         window.open(page + address)
         state = window.run(SHOWN + "return state();")
-        found.append((state["notes"], state["rows"]["mean"][5] == "–", "stays below 2t for 30" in state["summary"]))
+        found.append((state["notes"], state["rows"]["mean"][5] == "–", "stays below 2t, twice that of its inputs, for 30 steps" in state["summary"]))
     assert found == [
         ("", False, False),
         ("Medians are tabulated up to T = 128 at this width.", True, False),

@@ -63,7 +63,8 @@ function levelAt(law, r) {
   return (low + high) / 2;
 }
 
-// P(any of `layers` independent radii exceeds r); null where one of them does with a probability below 1e-12.
+// P(any of `layers` independent radii exceeds r); null where one of them does with a probability below 1e-12 and any
+// of them, therefore, with one below `layers` times that.
 function riskAbove(law, r, layers) {
   const g = levelAt(law, r);
   return g === null ? null : -Math.expm1(-layers * Math.exp(g));

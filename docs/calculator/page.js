@@ -116,9 +116,10 @@ function compute({ n, field, layers, alpha, T }) {
   return { law, gains, curves, rows };
 }
 
-// A probability, given with its complement.
-function shownProbability([p, complement]) {
-  if (p === null) return "< 1e-12";
+// The probability that any of `layers` radii exceeds 1, given with its complement. Beyond the tables one of them does
+// with less than 1e-12, and any of them with less than the sum.
+function shownProbability([p, complement], layers) {
+  if (p === null) return `< ${Number((layers * 1e-12).toPrecision(2)).toExponential()}`;
   if (p > 0.9999) return complement === 0 ? "1" : `1 − ${complement.toExponential(1)}`;
   return p >= 0.001 ? p.toPrecision(p > 0.99 ? 4 : 3) : p.toExponential(2);
 }
@@ -132,11 +133,11 @@ function shownGrowth(log, digits = 4) {
 
 const shownStep = (step) => (step === null ? `> ${LONGEST}` : String(step));
 
-function shownRow({ gain, one, any, growth, median, explosion, overflow }) {
+function shownRow({ gain, one, any, growth, median, explosion, overflow }, layers) {
   return [
     gain.toFixed(6),
-    shownProbability(one),
-    shownProbability(any),
+    shownProbability(one, 1),
+    shownProbability(any, layers),
     shownGrowth(growth),
     median === null ? "–" : shownGrowth(median, 2),
     shownStep(explosion),
@@ -176,7 +177,7 @@ function showTable(values, rows) {
       line(sample, `curve ${rule}`, 1, 6, 43, 6);
       name.append(sample, NAMES[rule]);
       made.append(name);
-      shownRow(row).forEach((text, i) => {
+      shownRow(row, values.layers).forEach((text, i) => {
         const cell = made.insertCell();
         cell.textContent = text;
         cell.dataset.label = heads[i + 1];
@@ -192,9 +193,9 @@ function showTable(values, rows) {
 function showSummary({ n, field, layers, alpha, T }, rows) {
   const { glorot, mean, risk } = rows;
   const explodes = glorot.explosion !== null && glorot.explosion <= T;
-  const when = explodes ? `passes 2t at step t = ${glorot.explosion}` : `stays below 2t for ${T} steps`;
+  const when = explodes ? `passes 2t, twice that of its inputs, at step t = ${glorot.explosion}` : `stays below 2t, twice that of its inputs, for ${T} steps`;
   find("summary").textContent =
-    `A ${field} Glorot matrix of width ${n} has ρ > 1 with probability ${shownProbability(glorot.one)}; ` +
+    `A ${field} Glorot matrix of width ${n} has ρ > 1 with probability ${shownProbability(glorot.one, 1)}; ` +
     `the mean growth of its state ${when}. ` +
     `Multiply it by ${mean.gain.toFixed(4)} (mean + sd), or by ${risk.gain.toFixed(4)} for a risk of ${alpha} that ` +
     (layers > 1 ? `any of ${layers} layers is unstable.` : "it is unstable.");
