@@ -103,6 +103,15 @@ def test_every_command_is_on_its_page():
     assert sorted(listed) == sorted(COMMANDS)
 
 
+def test_options_on_the_page_are_those_of_the_commands(capsys):
+    text = (DOCS / "commands.md").read_text()
+    for command in COMMANDS:
+        (row,) = re.findall(rf"^\| `rmt {command}.*$", text, flags=re.MULTILINE)
+        main([command, "--help"])
+        options = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+        assert set(re.findall(r"`(--[a-z-]+)", row)) == set(options)
+
+
 def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text()
     found = re.compile(r"(?:`|^)make ([\w-]+)", flags=re.MULTILINE)

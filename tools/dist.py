@@ -79,22 +79,17 @@ def build(out):
 
 
 def try_out(archives):
-    """Install each archive into one clean environment, the later ones over the first, and see it work there."""
-    with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)
-        python = Path(folder, "bin", "python")
-        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        smoke = [ROOT / "tools" / "smoke.py", ROOT / "experiments" / "template.py"]
-        for archive in archives:
-            over = ["--no-deps", "--force-reinstall"] if archive != archives[0] else []
-            for command in (
-                [*pip, "install", *over, archive],
-                [*pip, "check"],
-                [python, "-I", "-W", "error", *smoke],
-            ):
+    """Install each archive into a clean environment of its own, and see it work there."""
+    smoke = [ROOT / "tools" / "smoke.py", ROOT / "experiments" / "template.py"]
+    for archive in archives:
+        with tempfile.TemporaryDirectory() as folder:
+            venv.create(folder, with_pip=True)
+            python = Path(folder, "bin", "python")
+            pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            for command in ([*pip, "install", archive], [*pip, "check"], [python, "-I", "-W", "error", *smoke]):
                 if subprocess.run(command, cwd=folder).returncode:
                     sys.exit(f"{archive.name} does not work: the reason is above")
-            print(f"{archive.name}: installs and works", flush=True)
+        print(f"{archive.name}: installs and works", flush=True)
 
 
 if __name__ == "__main__":
