@@ -72,6 +72,34 @@ def test_run_commands_are_understood(capsys, monkeypatch, line):
     assert f"options of {experiment.name}" in capsys.readouterr().out
 
 
+def test_speeds_are_those_of_the_benchmarks():
+    lines = (ROOT / "benchmarks" / "results.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+
+    def times_faster(work, peer):
+        (median,) = [row[2] for row in rows if row[0] == work and row[1] == peer]
+        return median.split("x")[0]
+
+    def seconds(n, method):
+        (head,) = [i for i, row in enumerate(rows) if row[0] == "n" and "numpy eigvals" in row]
+        (row,) = [row for row in rows[head:] if row[0] == n]
+        return f"{float(row[rows[head].index(method)]):.1f} s at n = {n.replace(',', '')}"
+
+    eigvals = "numpy.linalg.eigvals"
+    given = [f"user's W, n = 1,024, spectral_radius, completeness {how}" for how in ("proven", "tested")]
+    lazy = times_faster("hidden norms, lazy, n = 4,096, T = 128", "NumPy loop, drawing W included")
+    for claim in (
+        seconds("1,024", "numpy eigvals"),
+        f"law: {times_faster('real radius, krylov, certified, n = 1,024', eigvals)} times faster at n = 1024",
+        "{} times faster than `eigvals` with a proof, {} times".format(
+            *(times_faster(work, eigvals) for work in given)
+        ),
+        seconds("4,096", "NumPy loop, drawing $W$"),
+        f"without W: {lazy} times faster",
+    ):
+        assert claim in README, claim
+
+
 def test_make_commands_exist():
     makefile = (ROOT / "Makefile").read_text()
     targets = {line.split()[1] for line in commands("make")} | set(re.findall(r"`make ([\w-]+)`", README))
