@@ -154,7 +154,8 @@ def test_what_is_not_in_the_tables_is_told(page, window):
     for address in ("#n=256&T=128", "#n=256&T=129", "#n=2049&T=3", "#n=256&T=30"):  # T <= 8 sqrt(n), n <= 2048
         window.open(page + address)
         state = window.run(SHOWN + "return state();")
-        found.append((state["notes"], state["rows"]["mean"][5] == "–", "stays below 2t, twice that of its inputs, for 30 steps" in state["summary"]))
+        stays = "stays below 2t, twice that of its inputs, for 30 steps" in state["summary"]
+        found.append((state["notes"], state["rows"]["mean"][5] == "–", stays))
     assert found == [
         ("", False, False),
         ("Medians are tabulated up to T = 128 at this width.", True, False),
