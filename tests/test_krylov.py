@@ -4,6 +4,7 @@ import pytest
 
 from rmt.kernels import contour, hessenberg, hyman, radius, scan
 from rmt.laws.radius import SpectralRadiusLaw
+from rmt.spectra.certificate import CertificationError
 from rmt.spectra.krylov import krylov_radii, krylov_spectra
 
 PARTS = {"real": 1, "complex": 2}
@@ -278,6 +279,21 @@ def test_larger_workspaces_are_found(monkeypatch):
     found = krylov_radii(400, "real", 40, rng=0)
     assert np.allclose(found.radius, expected.radius, rtol=1e-12)
     assert found.error.max() <= radius.TOLERANCE
+
+
+@FIELDS
+def test_without_a_certificate_all_eigenvalues_decide(field, monkeypatch):
+    def failing(rng, n, radii, start, work):
+        return 0.5, np.inf, np.inf, radius.FAILED
+
+    monkeypatch.setattr("rmt.spectra.krylov.sample_radius", failing)
+    sample = krylov_radii(150, field, 3, rng=2)
+    assert np.allclose(sample.radius, abs(krylov_spectra(150, field, 3, rng=2)).max(axis=1), rtol=1e-14)
+    assert (sample.retries == radius.FAILED).all()
+    assert np.isnan(sample.error).all()
+    monkeypatch.setattr("rmt.spectra.krylov.draw_eigenvalues", lambda rng, n, parts: np.full(n, np.nan))
+    with pytest.raises(CertificationError, match="n = 150 has no certificate"):
+        krylov_radii(150, field, 3, rng=2)
 
 
 # Whole samples
