@@ -11,7 +11,7 @@ import numpy as np
 
 from rmt import parallel
 from rmt.kernels.hessenberg import draw_eigenvalues
-from rmt.kernels.radius import CAPACITY, FAILED, sample_radius, workspace
+from rmt.kernels.radius import CAPACITY, FAILED, LARGER, sample_radius, workspace
 from rmt.laws.radius import SpectralRadiusLaw
 from rmt.spectra.certificate import CertificationError
 from rmt.streams import streams
@@ -19,6 +19,7 @@ from rmt.streams import streams
 # Circles to count eigenvalues outside of: quantiles of the radius. Correctness does not depend on them.
 _PROBABILITIES = np.array([1e-12, 1e-6, 1e-3, 0.03, 0.2, 0.5, 0.8])
 _START = 4
+ROUNDING = 2.0**-48  # twice what separates these radii from those of the QR algorithm, relative to the norm of H
 LARGEST_KRYLOV_N = 10_000_000  # 4 GB a thread
 _CHUNK = 64  # samples that share a workspace, at most
 
@@ -34,7 +35,7 @@ class KrylovSample:
     residual : ndarray of shape (size,)
         ||G x - lambda x|| / ||x|| of the leading Ritz pair; NaN where `retries` is -2.
     error : ndarray of shape (size,)
-        First-order bound on the relative error of the radius, with that of rounding; NaN where `retries` is -2.
+        First-order bound on the relative error of the radius, and what rounding may add; NaN where `retries` is -2.
     retries : ndarray of shape (size,)
         Circles that led to no certificate before the one that did; -1 where the QR algorithm on the block decided;
         -2 where no block led to a certificate: the radius is that of all eigenvalues of the whole matrix.
@@ -112,6 +113,8 @@ def krylov_radii(n: int, field: str, size: int, *, rng: Any = None) -> KrylovSam
     starts = range(0, size, chunk)
     rows = [row for rows in parallel.thread_map(block, starts, len(starts)) for row in rows]
     radius, residual, error, retries = (np.array(column) for column in zip(*rows, strict=True))
+    # Columns of H/sqrt(n) have norms near 1: this is the norm of those that most samples draw.
+    error += ROUNDING * math.sqrt(min(n, LARGER * math.sqrt(n)))
     return KrylovSample(math.sqrt(n) * radius, math.sqrt(n) * residual, error, retries.astype(int))
 
 
