@@ -133,8 +133,8 @@ def memory(what: str, size: int, /, **arguments: int) -> None:
     if size > physical_memory():
         given = " and ".join(f"{name} = {value:,}" for name, value in arguments.items())
         raise InputError(
-            f"{given}: {what} would take {size / 2**30:,.4g} GiB, and must fit into the "
-            f"{physical_memory() / 2**30:,.4g} GiB of memory of this machine"
+            f"{given}: {what} would take {size / 2**30:,.1f} GiB, and must fit into the "
+            f"{physical_memory() / 2**30:,.1f} GiB of memory of this machine"
         )
 
 

@@ -87,8 +87,8 @@ def test_memory_names_what_asks_for_too_much(monkeypatch):
     with pytest.raises(InputError) as error:
         checks.memory("the result", 2**34, steps=5000, size=3)
     assert str(error.value) == (
-        "steps = 5,000 and size = 3: the result would take 16 GiB, "
-        "and must fit into the 8 GiB of memory of this machine"
+        "steps = 5,000 and size = 3: the result would take 16.0 GiB, "
+        "and must fit into the 8.0 GiB of memory of this machine"
     )
 
 

@@ -45,13 +45,15 @@ def eigenvalues(W: np.ndarray) -> np.ndarray:
     work: np.ndarray = np.empty(_best_workspace(name, n), A.dtype)
     size, one, length, info = c_int(n), c_int(1), c_int(len(work)), c_int(0)
     no_vectors = (None, byref(one), None, byref(one))
-    ends = (byref(length), rest.ctypes, byref(info)) if is_complex else (byref(length), byref(info))
+    ends = (byref(length), rest.ctypes.data, byref(info)) if is_complex else (byref(length), byref(info))
     call = _routine(name, 14)
-    values = (real.ctypes, imag.ctypes)
+    values: tuple[int, ...] = (real.ctypes.data, imag.ctypes.data)
+    first, first_result, space = A.ctypes.data, result.ctypes.data, work.ctypes.data
     for i in range(len(A)):
         if is_complex:
-            values = (result[i].ctypes,)
-        call(b"N", b"N", byref(size), A[i].ctypes, byref(size), *values, *no_vectors, work.ctypes, *ends)
+            values = (first_result + i * n * result.itemsize,)
+        matrix = first + i * n * n * A.itemsize
+        call(b"N", b"N", byref(size), matrix, byref(size), *values, *no_vectors, space, *ends)
         if info.value:
             raise np.linalg.LinAlgError(f"the QR iteration found only {n - info.value} of {n} eigenvalues")
         if not is_complex:
