@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from benchmarks.cases import krylov
 from benchmarks.timing import Measure, interleave, timed
 from rmt import plotting
 
-STEPS = 128
+STEPS = 128  # T of all norms
+LAZY = 100  # samples in a call
+BATCH = 32  # sequences that share a given matrix
 
 
 @dataclass(frozen=True)
@@ -56,21 +59,54 @@ def _numpy_loop(n: int) -> Measure:
     return timed(lambda seed: peers.sampled_hidden_norms(n, STEPS, seed))
 
 
+def _lazy(n: int) -> Measure:
+    # Many in a call: one alone would be timed with the caches as the other methods left them.
+    ensemble = rmt.glorot(n)
+    return timed(lambda seed: rmt.sample_hidden_norms(ensemble, STEPS, LAZY, method="lazy", rng=seed), LAZY)
+
+
+def _given_norms(function: Callable[..., object], count: int) -> Callable[[int], Measure]:
+    """Time the norms of one given sequence, of `count` that are advanced together by a given matrix."""
+
+    def prepare(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        x = np.random.default_rng(seed).standard_normal((count, STEPS, n))
+        return peers.glorot(n, 1, seed)[0], x if count > 1 else x[0]
+
+    return lambda n: timed(lambda given: function(*given), count, lambda seed: prepare(n, seed))
+
+
+def _arpack(k: int) -> Callable[[int], Measure]:
+    return _of_a_matrix(lambda W: peers.arpack_radius(W, k))
+
+
 # All eigenvalues of a larger matrix take minutes; a dense matrix twice as wide as the widest takes 8 GiB.
 EIGENVALUES, DENSE = 4096, 16_384
+NUMBERS = {"steps": STEPS, "lazy": LAZY, "batch": BATCH}  # what the page says of the curves
 # Dashed: what others offer.
 CURVES = (
     Curve("numpy eigvals", 0, "s", True, _of_a_matrix(peers.numpy_radius), EIGENVALUES, 3),
-    Curve("ARPACK, $k=6$ (can miss)", 0, "D", True, _of_a_matrix(lambda W: peers.arpack_radius(W, 6)), EIGENVALUES),
-    Curve("rmt, all eigenvalues", 0, "v", False, _sampled(rmt.sample_eigenvalues), EIGENVALUES),
-    Curve("rmt, given $W$, proven", 0, "^", False, _of_a_matrix(rmt.spectral_radius), EIGENVALUES),
-    Curve("rmt, given $W$, tested", 0, "X", False, _of_a_matrix(_tested_radius), EIGENVALUES),
-    Curve("rmt, krylov, certified", 0, "o", False, krylov, 10**7, 1.5),
-    Curve("rmt, law inversion", 0, "P", False, _law, DENSE),
-    Curve("NumPy loop, drawing $W$", 1, "s", True, _numpy_loop, DENSE, 2),
-    Curve("rmt, dense, drawing $W$", 1, "v", False, _sampled(rmt.sample_hidden_norms, STEPS, method="dense"), DENSE),
-    Curve("rmt, lazy", 1, "o", False, _sampled(rmt.sample_hidden_norms, STEPS, method="lazy")),
+    Curve("SciPy eigvals, float32", 0, "p", True, _of_a_matrix(peers.float32_radius), EIGENVALUES),
+    Curve("torch eigvals", 0, "v", True, _of_a_matrix(peers.torch_radius), EIGENVALUES),
+    Curve("ARPACK, $k=1$ (can miss)", 0, "<", True, _arpack(1), EIGENVALUES),
+    Curve("ARPACK, $k=6$ (can miss)", 0, "D", True, _arpack(6), EIGENVALUES),
+    Curve("ARPACK, $k=20$", 0, ">", True, _arpack(20), EIGENVALUES),
+    Curve("rmt, all eigenvalues", 1, "v", False, _sampled(rmt.sample_eigenvalues), EIGENVALUES),
+    Curve("rmt, given $W$, proven", 1, "^", False, _of_a_matrix(rmt.spectral_radius), EIGENVALUES),
+    Curve("rmt, given $W$, tested", 1, "X", False, _of_a_matrix(_tested_radius), EIGENVALUES),
+    Curve("rmt, krylov, certified", 1, "o", False, krylov, 10**7, 1.5),
+    Curve("rmt, law inversion", 1, "P", False, _law, DENSE),
+    Curve("NumPy loop, drawing $W$", 2, "s", True, _numpy_loop, DENSE, 2),
+    Curve("NumPy loop, given $W$", 2, "D", True, _given_norms(peers.hidden_norms, 1), EIGENVALUES),
+    Curve(
+        "NumPy loop, given $W$, 32 together", 2, ">", True, _given_norms(peers.hidden_norms_batch, BATCH), EIGENVALUES
+    ),
+    Curve("rmt, dense, drawing $W$", 2, "v", False, _sampled(rmt.sample_hidden_norms, STEPS, method="dense"), DENSE),
+    Curve("rmt, given $W$", 2, "^", False, _given_norms(rmt.hidden_norms, 1), EIGENVALUES),
+    Curve("rmt, given $W$, 32 together", 2, "X", False, _given_norms(rmt.hidden_norms, BATCH), EIGENVALUES),
+    Curve("rmt, lazy", 2, "o", False, _lazy),
 )
+if not importlib.util.find_spec("torch"):
+    CURVES = tuple(curve for curve in CURVES if "torch" not in curve.label)
 
 
 def measure_curves(sizes: tuple[int, ...], limit: float, curves: tuple[Curve, ...] = CURVES) -> pd.DataFrame:
@@ -103,9 +139,13 @@ def _slope(ax: Axes, seconds: pd.Series, exponent: float) -> None:
 def draw(times: pd.DataFrame, stem: Path, curves: tuple[Curve, ...] = CURVES) -> list[Path]:
     """Draw the curves of `times`, and write stem.png and stem.svg."""
     with plotting.paper_style():
-        figure = Figure(figsize=(7.0, 3.6))
-        axes = figure.subplots(1, 2, sharex=True, sharey=True)
-        titles = ("Spectral radius, or all eigenvalues", f"Norms of {STEPS} hidden states")
+        figure = Figure(figsize=(10.0, 4.0))
+        axes = figure.subplots(1, 3, sharex=True, sharey=True)
+        titles = (
+            "Spectral radius, by others",
+            "Spectral radius, or all eigenvalues",
+            f"Norms of {STEPS} hidden states",
+        )
         for panel, (ax, title) in enumerate(zip(axes, titles, strict=True)):
             here = [curve for curve in curves if curve.panel == panel and curve.label in times]
             colours = plotting.colours([curve.label for curve in here])
@@ -117,9 +157,9 @@ def draw(times: pd.DataFrame, stem: Path, curves: tuple[Curve, ...] = CURVES) ->
                 )
                 if curve.slope:
                     _slope(ax, seconds, curve.slope)
-            ax.set(title=f"({'ab'[panel]}) {title}", xlabel="$n$", xscale="log", yscale="log")
+            ax.set(title=f"({'abc'[panel]}) {title}", xlabel="$n$", xscale="log", yscale="log")
             ax.xaxis.set_major_locator(LogLocator(numticks=12))
-            ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.6 if panel == 0 else 1.0))
+            ax.legend(loc="upper right", bbox_to_anchor=(1.0, (0.6, 0.6, 1.0)[panel]))
         axes[0].set_ylabel("seconds for one result, on one core")
     pdf, *pictures = plotting.save_figure(figure, stem)
     pdf.unlink()  # pages show the other two

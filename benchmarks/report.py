@@ -103,8 +103,10 @@ Too low: by more than 1e-8 relative.
 
 ![Time against n, log-log](scaling.svg)
 
-Median seconds for one result, of three, or of one where it takes long. Law inversion is timed after preparation, in
-calls for 100,000 samples; krylov in calls for several samples where n <= 25,000; all others in calls for one.
+Median seconds for one result, of three, or of one where it takes long. Hidden norms are those of T = {steps} steps.
+Law inversion is timed after preparation, in calls for 100,000 samples; krylov in calls for several samples where
+n <= 25,000; lazy in calls for {lazy} samples; what has {batch} sequences together, in calls for these; all others in
+calls for one. The matrices, and for the norms the inputs, of given W are drawn before.
 
 {times}
 
@@ -144,8 +146,10 @@ def shown(rows: Iterable[Row]) -> list[Row]:
     return found
 
 
-def markdown(rows: list[Row], misses: pd.DataFrame, times: pd.DataFrame, *, command: str, minutes: float) -> str:
-    """Return results.md."""
+def markdown(
+    rows: list[Row], misses: pd.DataFrame, times: pd.DataFrame, *, command: str, minutes: float, **numbers: int
+) -> str:
+    """Return results.md; `numbers` are those of the curves: steps, lazy and batch."""
     torch = (
         "" if importlib.util.find_spec("torch") else "torch.linalg.eigvals is left out: torch is not installed here.\n"
     )
@@ -156,6 +160,7 @@ def markdown(rows: list[Row], misses: pd.DataFrame, times: pd.DataFrame, *, comm
     return PAGE.format(
         command=command,
         minutes=minutes,
+        **numbers,
         torch=torch,
         rows=row_table(rows),
         misses=table(list(misses.columns), [[str(cell) for cell in row] for row in misses.itertuples(index=False)]),

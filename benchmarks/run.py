@@ -23,7 +23,7 @@ def run(effort: cases.Effort, out: Path, command: str) -> None:
         wrong = misses.miss_table(effort.trials)
         times = figure.measure_curves(effort.sizes, effort.limit)
     minutes = (time.perf_counter() - start) / 60
-    text = report.markdown(rows, wrong, times, command=command, minutes=minutes)
+    text = report.markdown(rows, wrong, times, command=command, minutes=minutes, **figure.NUMBERS)
     (out / "results.md").write_text(text)
     figure.draw(times, out / "scaling")
     print(f"wrote {out / 'results.md'}, {out / 'scaling.png'} and {out / 'scaling.svg'} after {minutes:.1f} minutes")

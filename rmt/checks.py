@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import math
 import numbers
+import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,25 @@ def square(name: str, value: Any) -> np.ndarray:
     if result.ndim < 2 or result.shape[-1] != result.shape[-2] or result.shape[-1] == 0:
         raise InputError(f"{name} must have shape (..., n, n) with n >= 1, got shape {result.shape}")
     return result
+
+
+@cache
+def physical_memory() -> float:
+    """Return the bytes of memory of this machine, infinite where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def memory(what: str, size: int, /, **arguments: int) -> None:
+    """Refuse the `arguments`, whose names and values the message shows, if `what` takes more bytes than there are."""
+    if size > physical_memory():
+        given = " and ".join(f"{name} = {value:,}" for name, value in arguments.items())
+        raise InputError(
+            f"{given}: {what} would take {size / 2**30:,.1f} GiB, and must fit into the "
+            f"{physical_memory() / 2**30:,.1f} GiB of memory of this machine"
+        )
 
 
 def optional(module: str, extra: str) -> Any:

@@ -180,6 +180,8 @@ def test_tiny_run_writes_its_files(tiny_run):
     assert_well_formed(text, "make bench")
     for curve in figure.CURVES:
         assert f"| {curve.label} |" in text
+    assert "T = 128 steps" in text
+    assert "lazy in calls for 100 samples" in text
     methods = [row[1] for row in tables(text)[1][2:]]
     assert methods == list(misses.contestants())
 
@@ -197,6 +199,18 @@ def test_a_curve_ends_at_its_limit(monkeypatch):
     np.testing.assert_array_equal(times.index, [10, 20])
     np.testing.assert_array_equal(times["slow"], [10, 20])
     np.testing.assert_array_equal(times["short"], [0.5, 0.5])
+
+
+def test_the_lazy_curve_is_timed_in_calls_for_many(monkeypatch, clock):
+    def sample(ensemble, steps, size, *, method, rng):
+        assert (ensemble.n, steps, method) == (2**20, figure.STEPS, "lazy")
+        clock.now += 3 * size
+
+    monkeypatch.setattr(figure.rmt, "sample_hidden_norms", sample)
+    (lazy,) = (curve for curve in figure.CURVES if curve.label == "rmt, lazy")
+    clock.now = 0.0
+    assert lazy.measure(2**20)(0) == 3
+    assert clock.now == 3 * figure.LAZY > 100
 
 
 def test_committed_results_are_whole():

@@ -80,6 +80,18 @@ def test_input_error_is_a_value_error_and_its_message_is_short():
     assert len(str(error.value)) < 200
 
 
+def test_memory_names_what_asks_for_too_much(monkeypatch):
+    assert checks.physical_memory() > 2**28
+    monkeypatch.setattr(checks, "physical_memory", lambda: 2.0**33)
+    checks.memory("a matrix", 2**33, n=3)
+    with pytest.raises(InputError) as error:
+        checks.memory("the result", 2**34, steps=5000, size=3)
+    assert str(error.value) == (
+        "steps = 5,000 and size = 3: the result would take 16.0 GiB, "
+        "and must fit into the 8.0 GiB of memory of this machine"
+    )
+
+
 def test_generator():
     expected = np.random.default_rng(5).random()
     assert checks.generator(5).random() == expected

@@ -18,6 +18,18 @@ def test_same_as_numpy(n, field):
     assert np.array_equal(W, before)
 
 
+@pytest.mark.parametrize("unit", [1, 1j])
+def test_a_batch_has_the_bits_of_its_matrices(unit):
+    W = unit * np.random.default_rng(0).standard_normal((2, 3, 6, 6))
+    W[0, 0] *= 2.0**900
+    W[1, 2] *= 2.0**-900
+    W[1, 0] = 0
+    found = eigenvalues(W)
+    assert found.shape == (2, 3, 6)
+    for i in np.ndindex(2, 3):
+        assert np.array_equal(found[i], eigenvalues(W[i]))
+
+
 def test_any_layout_of_the_array():
     W = np.random.default_rng(0).standard_normal((8, 8))
     assert np.allclose(np.sort_complex(eigenvalues(W.T)), np.sort_complex(eigenvalues(W)))

@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import rmt
 from rmt.checks import InputError
+from rmt.kernels.eigenvalues import eigenvalues
 from rmt.spectra import given as spectra_given
 
 STATISTICS = [(rmt.spectral_radius, np.abs), (rmt.spectral_abscissa, np.real)]
@@ -89,8 +90,46 @@ def test_threads_change_nothing(statistic, criterion, monkeypatch):
     assert np.array_equal(results[0], results[2])
 
 
-def huge(make):
-    return make(sparse.csr_array((20_000, 20_000)))
+@EACH
+def test_small_matrices_of_a_batch_cost_no_call_each(statistic, criterion, monkeypatch):
+    W = rmt.glorot(8, "complex").draw(500, rng=0)
+    W[3] *= 1e300
+    W[4] *= 1e-300
+    expected = statistic(W, full_output=True).value
+    sizes = []
+    monkeypatch.setattr(spectra_given, "eigenvalues", lambda A: sizes.append(len(A)) or eigenvalues(A))
+    monkeypatch.setenv("RMT_NUM_THREADS", "2")
+    assert np.array_equal(statistic(W.reshape(5, 100, 8, 8)), expected.reshape(5, 100))
+    assert sum(sizes) == 500
+    assert len(sizes) <= 8
+
+
+def operator(function, dtype=float, n=5):
+    return LinearOperator((n, n), matvec=function, dtype=dtype)
+
+
+@EACH
+@pytest.mark.parametrize("method", ["auto", "dense"])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (operator(lambda v: np.ones(4)), "failed on a vector"),
+        (operator(lambda v: 1j * v), "real dtype"),
+        (operator(lambda v: v, object), "numeric operator, got dtype object"),
+        (operator(lambda v: v * np.nan), "must be finite"),
+        (operator(lambda v: np.ones(119), n=120), "failed on a vector"),
+    ],
+)
+def test_small_operators_are_checked_like_large_ones(statistic, criterion, method, bad, message):
+    with pytest.raises(InputError, match=message):
+        statistic(bad, method=method)
+
+
+@EACH
+@pytest.mark.parametrize("field", ["real", "complex"])
+def test_small_operators_become_their_matrix(statistic, criterion, field):
+    W = rmt.glorot(5, field).draw(rng=0)
+    assert statistic(operator(lambda v: W @ v, W.dtype)) == statistic(W)
 
 
 BAD = [

@@ -136,6 +136,9 @@ def test_too_large_to_fall_back():
         patch.setattr(spectra_given, "LAST_LIMIT", 0.5)
         with pytest.raises(CertificationError, match="20,000 > 16,384"):
             rmt.spectral_radius(shift)
+        patch.setattr(spectra_given, "MAX_BASIS", 20_000 * 30)
+        with pytest.raises(CertificationError, match=r"at most 30 dimensions \(the lesser of .* and 600,000 / n\)"):
+            rmt.spectral_radius(shift)
     with pytest.raises(rmt.checks.InputError, match="n <= 16,384"):
         rmt.spectral_radius(shift, method="dense")
     assert rmt.spectral_radius(sparse.csr_array((n, n))) == 0

@@ -85,6 +85,19 @@ def test_the_real_closed_form_is_the_integer_recursion(n):
         assert rmt.mean_power_norm(k, n) == pytest.approx(moment / n ** (k + 1), rel=4e-15)
 
 
+@pytest.mark.heavy
+def test_the_real_closed_form_is_the_integer_recursion_for_every_n():
+    # A polynomial in n with integer coefficients >= 0, of sum (2k - 1)!!, the moment at n = 1: at a larger n that is a
+    # power of two they can be read off as digits, so that equality there is equality for all n.
+    n = 2**128
+    for k in range(12, 22):
+        assert math.prod(range(1, 2 * k, 2)) < n
+        moment = trace_moment(k, k, (), n)
+        with mpmath.workdps(60 * (k + 2)):
+            assert abs(exact_real(k, n) * mpmath.mpf(n) ** (k + 1) - moment) < 1e-3
+        trace_moment.cache_clear()
+
+
 def test_published_polynomials_and_values():
     for n in range(1, 40):
         polynomials = [n, n**2, n**3 + 2 * n, n**4 + 10 * n**2 + 4 * n, n**5 + 28 * n**3 + 28 * n**2 + 48 * n]

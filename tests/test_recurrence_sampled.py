@@ -220,6 +220,14 @@ def test_auto_takes_the_faster_way():
     np.testing.assert_array_equal(rmt.sample_power_norms(rmt.Ginibre(5), 50, 2, rng=39), lazy)
 
 
+@pytest.mark.parametrize("sample", [rmt.sample_hidden_norms, rmt.sample_power_norms])
+@pytest.mark.parametrize("method", ["auto", "lazy"])
+def test_iid_normal_entries_are_a_ginibre_matrix(sample, method):
+    ginibre, normal = rmt.Ginibre(10**6, "complex", 0.7), rmt.IID(10**6, "normal", "complex", 0.7)
+    same = sample(normal, 9, 2, method=method, rng=44)
+    np.testing.assert_array_equal(same, sample(ginibre, 9, 2, method="lazy", rng=44))
+
+
 ENSEMBLES = [
     (rmt.Ginibre(300), "lazy"),
     (rmt.Ginibre(30, "complex"), "dense"),
@@ -280,7 +288,7 @@ BAD_SAMPLED = [
     (lambda: rmt.sample_power_norms(rmt.Ginibre(3), 2, True), "size must be an integer >= 1, got True"),
     (lambda: rmt.sample_power_norms(rmt.Ginibre(3), 2, 2, method="fast"), "method must be one of 'auto'"),
     (lambda: rmt.sample_power_norms(rmt.Haar(3), 2, 2, method="lazy"), "'lazy' fits Ginibre.*Haar.*'dense'"),
-    (lambda: rmt.sample_hidden_norms(rmt.IID(3), 2, 2, method="lazy"), "'lazy' fits Ginibre.*IID.*'dense'"),
+    (lambda: rmt.sample_hidden_norms(rmt.IID(3, "uniform"), 2, 2, method="lazy"), "'lazy' fits Ginibre.*IID.*'dense'"),
     (
         lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, method="lazy", signal=np.ones((2, 3))),
         "'lazy' fits Ginibre.*no signal.*other inputs.*'dense'",
@@ -296,6 +304,14 @@ BAD_SAMPLED = [
     ),
     (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, signal=np.ones(3)), r"signal must have shape.*\(3,\)"),
     (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 2, rng="seed"), "rng must be"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(2**63), 2, 2), "n must be .* to 9,007,199,254,740,992, got 92233"),
+    (lambda: rmt.sample_power_norms(rmt.IndependentProduct(2**63), 2, 2), "n must be .* to 9,007,199,254,740,992"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(2**63), 2, 2, method="dense"), "n = 9,223,372,.*a vector would take"),
+    (lambda: rmt.sample_power_norms(rmt.Haar(10**7), 2, 2), "n = 10,000,000: a matrix would take"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(10**9), 10**7, 1), "steps = 10,000,000: one sample would take"),
+    (lambda: rmt.sample_power_norms(rmt.Ginibre(10**9), 10**7, 1), "steps = 10,000,000: one sample would take"),
+    (lambda: rmt.sample_hidden_norms(rmt.Ginibre(3), 2, 10**13), "steps = 2 and size = 10,000,000,000,000: the result"),
+    (lambda: rmt.sample_power_norms(rmt.IndependentProduct(3), 10**14, 1), "steps = 100,000,000,000,000 and size = 1:"),
 ]
 
 

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import rmt
+from rmt import parallel
 from rmt.checks import InputError
 from rmt.laws.radius import SpectralRadiusLaw
 from rmt.spectra.sampled import same_spectrum
+from rmt.streams import streams
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 10, 11, 50, 51])
@@ -100,6 +102,16 @@ def test_moduli_depend_on_rng_and_index_only():
         rmt.sample_eigenvalue_moduli(rmt.IndependentProduct(4), 1)
 
 
+def test_moduli_use_all_threads_and_keep_their_bits(monkeypatch):
+    n, used = 50, []
+    map_ = parallel.thread_map
+    monkeypatch.setattr(parallel, "thread_map", lambda *arguments: used.append(1) or map_(*arguments))
+    moduli = rmt.sample_eigenvalue_moduli(rmt.Ginibre(n, "complex", 0.7), 9, rng=5)
+    squares = [stream.standard_gamma(np.arange(1, n + 1)) for stream in streams(5, 9)]
+    assert np.array_equal(moduli, 0.7 * np.sqrt(np.array(squares) / n))
+    assert used
+
+
 def test_phases_of_unitary_eigenvalues():
     x = rmt.sample_eigenvalues(rmt.Haar(7, "complex"), 2000, rng=0)
     assert np.allclose(np.abs(x), 1, atol=1e-13)
@@ -180,6 +192,14 @@ BAD = [
     (lambda: rmt.sample_eigenvalues(rmt.IndependentProduct(4), 2), "single matrix"),
     (lambda: rmt.sample_eigenvalues(rmt.glorot(4), 1.5), "size must"),
     (lambda: rmt.sample_eigenvalues("glorot", 2), "ensemble must"),
+    (lambda: rmt.sample_eigenvalues(rmt.glorot(10**7), 1), "n = 10,000,000: the Hessenberg form would take .* GiB"),
+    (lambda: rmt.sample_eigenvalues(rmt.IID(10**7, "uniform"), 1), "n = 10,000,000: a matrix would take .* GiB"),
+    (lambda: rmt.sample_eigenvalues(rmt.glorot(4), 10**13), "size = 10,000,000,000,000: the result would take"),
+    (lambda: rmt.sample_spectral_radius(rmt.IID(10**7, "uniform"), 1), "n = 10,000,000: a matrix would take"),
+    (lambda: rmt.sample_spectral_radius(rmt.glorot(4), 10**13), "size = 10,000,000,000,000: the result would take"),
+    (lambda: rmt.sample_eigenvalue_moduli(rmt.glorot(10**13, "complex"), 1), "n = 10,000,000,000,000 and size = 1:"),
+    (lambda: rmt.glorot(10**7).draw(rng=0), "n = 10,000,000: a matrix would take"),
+    (lambda: rmt.glorot(1000).draw(10**9, rng=0), "n = 1,000 and size = 1,000,000,000: the result would take"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,7 @@ class Ensemble(ABC):
 
     def checked_matrix(self, rng: Generator) -> np.ndarray:
         """Return :meth:`matrix` as a finite array (n, n) of :attr:`dtype`; InputError if it is none."""
+        checks.memory("a matrix", self.dtype.itemsize * int(self.n) ** 2, n=self.n)
         return self._checked("matrix", self.matrix(rng), (self.n, self.n), self.dtype)
 
     def checked_eigenvalues(self, rng: Generator) -> np.ndarray:
@@ -123,7 +125,9 @@ class Ensemble(ABC):
         with parallel.one_blas_thread():
             if size is None:
                 return one(rng)
-            samples = np.empty((checks.integer("size", size), *shape), dtype)
+            size = checks.integer("size", size)
+            checks.memory("the result", dtype.itemsize * size * math.prod(shape), n=shape[0], size=size)
+            samples = np.empty((size, *shape), dtype)
             for sample in samples:
                 sample[...] = one(rng)
             return samples

@@ -11,6 +11,7 @@ from scipy.special import erf, erfinv, gammainc
 
 from rmt import checks
 from rmt.ensembles.base import Ensemble
+from rmt.ensembles.gaussian import Ginibre
 
 ENTRIES = ("normal", "uniform", "rademacher", "student_t", "truncated_normal")
 MIN_BOUND = 1e-6  # below it the squares of the entries lose digits
@@ -113,6 +114,16 @@ class IID(Ensemble):
             x = np.clip(math.sqrt(2) * erfinv(quantiles), -self.bound, self.bound)
             return x / truncated_normal_std(self.bound)
         return rng.standard_normal(shape)
+
+
+def as_ginibre(ensemble: Ensemble) -> Ginibre | None:
+    """Return the Ginibre ensemble whose matrices have the law of those of `ensemble`, or None."""
+    # A subclass may draw other matrices.
+    if type(ensemble) is Ginibre:
+        return ensemble
+    if type(ensemble) is IID and ensemble.entry == "normal":
+        return Ginibre(ensemble.n, ensemble.field, ensemble.scale)
+    return None
 
 
 def truncated_glorot(n: int, bound: float = 2.0, corrected: bool = False) -> IID:

@@ -1,4 +1,4 @@
-"""Eigenvalues of one dense matrix by LAPACK, called so that other threads run meanwhile.
+"""Eigenvalues of dense matrices by LAPACK, called so that other threads run meanwhile.
 
 ``numpy.linalg.eigvals`` and ``scipy.linalg.eigvals`` hold the interpreter's lock while they work, so that two
 threads are no faster than one; a call through ctypes releases it.
@@ -6,7 +6,6 @@ threads are no faster than one; a call through ctypes releases it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, byref, c_char_p, c_int, c_void_p
 from functools import cache
@@ -31,32 +30,33 @@ def _best_workspace(name: str, n: int) -> int:
 
 
 def eigenvalues(W: np.ndarray) -> np.ndarray:
-    """Return the eigenvalues (n,), complex, of a finite double or complex double matrix (n, n)."""
-    n = len(W)
-    A = W.copy(order="C")  # LAPACK reads the transpose and overwrites it: the eigenvalues are the same
+    """Return the eigenvalues (..., n), complex, of finite double or complex double matrices (..., n, n)."""
+    n = W.shape[-1]
+    A = W.reshape(-1, n, n).copy(order="C")  # LAPACK reads transposes and overwrites them: the eigenvalues are the same
     # SciPy's build of geev forgets to undo its own scaling of entries beyond about 1e138 or below 1e-138.
     parts = A.view(np.float64)
-    scale = 2.0 ** max(-1000, math.frexp(max(parts.max(), -parts.min()))[1] - 1)
-    parts /= scale
-    size, one, info = c_int(n), c_int(1), c_int(0)
+    largest = np.maximum(parts.max(axis=(1, 2)), -parts.min(axis=(1, 2)))
+    scale = np.ldexp(1.0, np.maximum(-1000, np.frexp(largest)[1] - 1))[:, None]
+    parts /= scale[:, :, None]
+    result = np.empty((len(A), n), np.complex128)
+    real, imag, rest = np.empty(n), np.empty(n), np.empty(2 * n)
+    is_complex = A.dtype == np.complex128
+    name = "zgeev" if is_complex else "dgeev"
+    work: np.ndarray = np.empty(_best_workspace(name, n), A.dtype)
+    size, one, length, info = c_int(n), c_int(1), c_int(len(work)), c_int(0)
     no_vectors = (None, byref(one), None, byref(one))
-    result: np.ndarray
-    work: np.ndarray
-    if A.dtype == np.complex128:
-        result, rest = np.empty(n, np.complex128), np.empty(2 * n)
-        work = np.empty(_best_workspace("zgeev", n), np.complex128)
-        _routine("zgeev", 14)(
-            b"N", b"N", byref(size), A.ctypes, byref(size), result.ctypes,
-            *no_vectors, work.ctypes, byref(c_int(len(work))), rest.ctypes, byref(info),
-        )  # fmt: skip
-    else:
-        real, imag = np.empty(n), np.empty(n)
-        work = np.empty(_best_workspace("dgeev", n))
-        _routine("dgeev", 14)(
-            b"N", b"N", byref(size), A.ctypes, byref(size), real.ctypes, imag.ctypes,
-            *no_vectors, work.ctypes, byref(c_int(len(work))), byref(info),
-        )  # fmt: skip
-        result = real + 1j * imag
-    if info.value:
-        raise np.linalg.LinAlgError(f"the QR iteration found only {n - info.value} of {n} eigenvalues")
-    return result * scale
+    ends = (byref(length), rest.ctypes.data, byref(info)) if is_complex else (byref(length), byref(info))
+    call = _routine(name, 14)
+    values: tuple[int, ...] = (real.ctypes.data, imag.ctypes.data)
+    first, first_result, space = A.ctypes.data, result.ctypes.data, work.ctypes.data
+    for i in range(len(A)):
+        if is_complex:
+            values = (first_result + i * n * result.itemsize,)
+        matrix = first + i * n * n * A.itemsize
+        call(b"N", b"N", byref(size), matrix, byref(size), *values, *no_vectors, space, *ends)
+        if info.value:
+            raise np.linalg.LinAlgError(f"the QR iteration found only {n - info.value} of {n} eigenvalues")
+        if not is_complex:
+            result[i] = real + 1j * imag
+    result *= scale
+    return result.reshape(W.shape[:-1])

@@ -13,12 +13,14 @@ from rmt import checks, parallel, streams
 from rmt.ensembles.base import Ensemble
 from rmt.ensembles.diagonal import Diagonal
 from rmt.ensembles.gaussian import Ginibre, standard_gaussian
+from rmt.ensembles.iid import as_ginibre
 from rmt.ensembles.product import IndependentProduct
 from rmt.kernels import gram, recurrence
 from rmt.kernels.variates import variates
 from rmt.recurrence.given import squared_norms
 
 METHODS = ("auto", "lazy", "dense")
+LARGEST_LAZY_N = 2**53  # n - k is exact in double precision
 # Gaussian inputs are drawn about this many numbers at a time.
 BLOCK = 1 << 18
 
@@ -44,9 +46,10 @@ def sample_power_norms(
         Number of samples.
     method : {"auto", "lazy", "dense"}
         "lazy" draws only what v meets, at a cost that does not depend on n and exactly in law: of a Ginibre matrix
-        the first `steps` columns of its Hessenberg form, of independent Ginibre factors one chi variable each.
+        the first `steps` columns of its Hessenberg form, of independent Ginibre factors one chi variable each. IID of
+        normal entries is Ginibre here. It needs n <= 2^53.
         "dense" draws whole matrices (the diagonal alone for :class:`rmt.Diagonal`).
-        "auto" is "lazy" for these two ensembles and "dense" for all others.
+        "auto" is "lazy" for these ensembles and "dense" for all others.
     log : bool
         Whether to return natural logarithms, which are finite at any number of steps.
     rng : SPEC 7 value, optional
@@ -60,7 +63,8 @@ def sample_power_norms(
     Raises
     ------
     InputError
-        If an argument is out of its range, or the method does not fit the ensemble.
+        If an argument is out of its range, a matrix or the result does not fit into memory, or the method does not
+        fit the ensemble.
 
     References
     ----------
@@ -74,15 +78,16 @@ def sample_power_norms(
     >>> norms.shape, bool(abs(norms.mean(axis=0) - 1).max() < 0.1)
     ((100, 9), True)
     """
-    _check_ensemble(ensemble)
-    steps = checks.integer("steps", steps)
+    steps, size = _checked(ensemble, steps, size)
     one: Sampler
-    if _is_lazy(ensemble, method):
-        if isinstance(ensemble, Ginibre):
-            one = _lazy(gram.power, ensemble, np.arange(1, min(steps, ensemble.n) + 1))
+    gaussian = as_ginibre(ensemble) or ensemble
+    if _is_lazy(gaussian, method):
+        if isinstance(gaussian, Ginibre):
+            one = _lazy(gram.power, gaussian, steps, np.arange(1, min(steps, ensemble.n) + 1))
         else:
-            one = _lazy(gram.product_power, ensemble, np.zeros(steps, np.int64))
+            one = _lazy(gram.product_power, gaussian, steps, np.zeros(steps, np.int64))
     else:
+        checks.memory("a vector", ensemble.dtype.itemsize * ensemble.n, n=ensemble.n)
         one = partial(_dense_power, ensemble)
     return squared_norms(*_samples(one, steps + 1, size, rng), log)
 
@@ -118,9 +123,9 @@ def sample_hidden_norms(
         Added to the inputs of every sample.
     method : {"auto", "lazy", "dense"}
         "lazy" samples the norms alone, without W or states, at a cost that does not depend on n and exactly in law;
-        for Ginibre and IndependentProduct with Gaussian inputs and no signal. A Ginibre sample takes about steps^3
-        flops and 20 steps^2 bytes (complex: four times both); where states grow beyond 2^22, norms are correct to
-        about 1e-6.
+        for Ginibre, IID of normal entries and IndependentProduct with Gaussian inputs and no signal, n <= 2^53. A
+        Ginibre sample takes about steps^3 flops and 20 steps^2 bytes (complex: four times both); where states grow
+        beyond 2^22, norms are correct to about 1e-6.
         "dense" draws whole matrices (the diagonal alone for :class:`rmt.Diagonal`) and all states.
         "auto" takes the faster one of those that fit.
     log : bool
@@ -136,8 +141,8 @@ def sample_hidden_norms(
     Raises
     ------
     InputError
-        If an argument is out of its range, the inputs or the signal are not finite arrays of shape (steps, n), or
-        the method does not fit the ensemble and the inputs.
+        If an argument is out of its range, a matrix or the result does not fit into memory, the inputs or the signal
+        are not finite arrays of shape (steps, n), or the method does not fit the ensemble and the inputs.
 
     Notes
     -----
@@ -158,8 +163,7 @@ def sample_hidden_norms(
     >>> norms.shape, bool(abs(norms.mean(axis=0) - [1, 2, 3, 4, 5, 6, 7, 8]).max() < 0.1)
     ((100, 8), True)
     """
-    _check_ensemble(ensemble)
-    steps = checks.integer("steps", steps)
+    steps, size = _checked(ensemble, steps, size)
     if not callable(inputs) and (not isinstance(inputs, str) or inputs != "gaussian"):
         raise checks.InputError(
             f"inputs must be 'gaussian' or a callable (steps, n, rng) -> (steps, n), got {checks.shown(inputs)}"
@@ -170,22 +174,27 @@ def sample_hidden_norms(
     plain = not callable(inputs) and signal is None
     # Measured from n = 16 to 2048, both fields: the matrix wins from about steps = n on.
     faster = steps <= ensemble.n or isinstance(ensemble, IndependentProduct)
-    if _is_lazy(ensemble, method, plain_inputs=plain, faster=faster):
-        if isinstance(ensemble, Ginibre):
-            one = _lazy(gram.hidden, ensemble, np.minimum(np.arange(steps), ensemble.n))
+    gaussian = as_ginibre(ensemble) or ensemble
+    if _is_lazy(gaussian, method, plain_inputs=plain, faster=faster):
+        if isinstance(gaussian, Ginibre):
+            one = _lazy(gram.hidden, gaussian, steps, np.minimum(np.arange(steps), min(steps, ensemble.n)))
         else:
-            one = _lazy(gram.product_hidden, ensemble, np.zeros(steps, np.int64))
+            one = _lazy(gram.product_hidden, gaussian, steps, np.zeros(steps, np.int64))
     else:
+        checks.memory("a vector", ensemble.dtype.itemsize * ensemble.n, n=ensemble.n)
         one = partial(_dense_hidden, ensemble, inputs if callable(inputs) else None, signal)
     squares, powers = _samples(one, steps, size, rng)
     return squared_norms(squares / ensemble.n, powers, log)
 
 
-def _check_ensemble(ensemble: Any) -> None:
+def _checked(ensemble: Any, steps: Any, size: Any) -> tuple[int, int]:
     if not isinstance(ensemble, Ensemble):
         raise checks.InputError(
             f"ensemble must be an rmt ensemble such as rmt.Ginibre(n), got {checks.shown(ensemble)}"
         )
+    steps, size = checks.integer("steps", steps), checks.integer("size", size)
+    checks.memory("the result", 16 * size * steps, steps=steps, size=size)
+    return steps, size
 
 
 def _is_lazy(
@@ -196,14 +205,13 @@ def _is_lazy(
     fits = type(ensemble) in (Ginibre, IndependentProduct) and plain_inputs  # a subclass may draw other matrices
     if method == "lazy" and not fits:
         raise checks.InputError(
-            "method 'lazy' fits Ginibre and IndependentProduct, with inputs='gaussian' and no signal; "
-            f"got {ensemble}{'' if plain_inputs else ' with other inputs'}, which method 'dense' fits"
+            "method 'lazy' fits Ginibre, IID of normal entries and IndependentProduct, with inputs='gaussian' and no "
+            f"signal; got {ensemble}{'' if plain_inputs else ' with other inputs'}, which method 'dense' fits"
         )
     return fits and (method == "lazy" or (method == "auto" and faster))
 
 
 def _samples(one: Sampler, length: int, size: int, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-    size = checks.integer("size", size)
     generators = streams.streams(rng, size)
     squares = np.empty((size, length))
     powers = np.empty((size, length), np.int64)
@@ -211,16 +219,21 @@ def _samples(one: Sampler, length: int, size: int, rng: Any) -> tuple[np.ndarray
     return squares, powers
 
 
-def _lazy(kernel: Callable[..., None], ensemble: Ginibre | IndependentProduct, known: np.ndarray) -> Sampler:
+def _lazy(
+    kernel: Callable[..., None], ensemble: Ginibre | IndependentProduct, steps: int, known: np.ndarray
+) -> Sampler:
     """Return what draws one sample and hands it to `kernel`.
 
     Step t draws a Gaussian vector of n entries in a basis that holds known[t] <= n vectors: its components along them,
     and the length of the rest.
     """
-    n, scale, parts = ensemble.n, ensemble.scale, 2 if ensemble.field == "complex" else 1
+    n, scale = checks.integer("n", ensemble.n, maximum=LARGEST_LAZY_N), ensemble.scale
+    parts = 2 if ensemble.field == "complex" else 1
     short = known < n
     last = np.cumsum(parts * known + short) - 1
-    count, places, degrees = int(last[-1]) + 1, last[short], parts * (n - known[short].astype(float))
+    count = int(last[-1]) + 1
+    checks.memory("one sample", 16 * parts * count, steps=steps)  # all draws, and no less in the kernel
+    places, degrees = last[short], parts * (n - known[short].astype(float))
     return lambda rng, squares, powers: kernel(
         variates(rng.bit_generator, count, places, degrees), n, parts, scale, squares, powers
     )

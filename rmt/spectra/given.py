@@ -72,6 +72,8 @@ def spectral_radius(W: Any, *, method: str = "auto", tol: float = 1e-10, full_ou
         "krylov" needs products with vectors only, some 14 sqrt(n) for dense random matrices: Arnoldi's method from
         a random start vector, and again from an independent one, which must lead to the same. Where it does not
         within 12 sqrt(n) products, as for orthogonal or defective matrices, W becomes dense and goes on as "auto".
+        A sparse matrix or an operator with n > 16,384 never does: its spaces grow to 24 sqrt(n) dimensions, or to
+        2^28 / n where that is less (n > 50,000; 268 dimensions at n = 10^6), which takes 4 GiB, complex 8.
         "auto" is "krylov" for a sparse matrix or an operator. For an array its answer is proven: W is
         reduced to Hessenberg form, and all eigenvalues outside of a circle are counted and found; all
         eigenvalues of W where that does not succeed.
@@ -163,6 +165,8 @@ def _outermost(W: Any, criterion: Criterion, method: str, tol: float, full_outpu
     else:
         W = checks.square("W", W)
         batch, n = W.shape[:-2], W.shape[-1]
+        if n < SMALL and math.prod(batch) > 1 and not full_output:
+            return _of_small(W.reshape(-1, n, n), criterion).reshape(batch)
 
         def one(A: np.ndarray) -> Leading:
             return _of_array(A, criterion, method, tol, full_output)
@@ -170,6 +174,14 @@ def _outermost(W: Any, criterion: Criterion, method: str, tol: float, full_outpu
         found = parallel.thread_map(one, W.reshape(-1, n, n), math.prod(batch))
         result = _batch(found, criterion, batch) if batch else _result(found[0], criterion)
     return result if full_output else result.value
+
+
+def _of_small(W: np.ndarray, criterion: Criterion) -> np.ndarray:
+    """Return the largest `criterion` over all eigenvalues of each of W (count, n, n), many in one call."""
+    chunks = np.array_split(W, min(len(W), 4 * parallel.threads()))
+    spectra = np.concatenate(parallel.thread_map(eigenvalues, chunks, len(chunks)))
+    leading = np.argmax(criterion(spectra), axis=1)
+    return criterion(spectra[np.arange(len(W)), leading])
 
 
 def _result(found: Leading, criterion: Criterion) -> RadiusResult:
@@ -214,23 +226,27 @@ def _of_products(W: Any, criterion: Criterion, method: str, tol: float, with_res
             return _scaled(found, scale)
         if n > MAX_DENSE_N:
             raise CertificationError(
-                f"two Krylov spaces did not agree on a leading eigenvalue, and W has n = {n:,} > {MAX_DENSE_N:,}, "
-                "beyond which not all eigenvalues are computed"
+                f"two Krylov spaces of at most {_largest_dimension(n):,} dimensions (the lesser of {LAST_LIMIT:g} "
+                f"sqrt(n) and {MAX_BASIS:,} / n) did not agree on a leading eigenvalue, and W has n = {n:,} > "
+                f"{MAX_DENSE_N:,}, beyond which not all eigenvalues are computed"
             )
     if n > MAX_DENSE_N:
         raise checks.InputError(
             f"a sparse or operator W must have n <= {MAX_DENSE_N:,} for method 'dense', got n = {n:,}"
         )
-    dense = checks.square("W", W.toarray() if issparse(W) else W @ np.eye(n))
+    dense = checks.square("W", W.toarray()) if issparse(W) else _dense_operator(W)
     return _of_array(dense, criterion, "dense" if method == "dense" else "auto", tol, with_residual)
 
 
 def _by_krylov(product: Product, dtype: Any, n: int, criterion: Criterion, tol: float) -> Leading | None:
+    return krylov_outermost(product, n, np.dtype(dtype).type, criterion, tol, min(_largest_dimension(n), n))
+
+
+def _largest_dimension(n: int) -> int:
+    """Return the dimension of the Krylov space at which the search ends."""
     if n <= MAX_DENSE_N:
-        limit = math.ceil(LIMIT * math.sqrt(n))
-    else:
-        limit = max(FIRST, min(math.ceil(LAST_LIMIT * math.sqrt(n)), MAX_BASIS // n))
-    return krylov_outermost(product, n, np.dtype(dtype).type, criterion, tol, min(limit, n))
+        return math.ceil(LIMIT * math.sqrt(n))
+    return max(FIRST, min(math.ceil(LAST_LIMIT * math.sqrt(n)), MAX_BASIS // n))
 
 
 def _sparse_product(W: Any) -> tuple[Product, Any, float]:
@@ -241,8 +257,8 @@ def _sparse_product(W: Any) -> tuple[Product, Any, float]:
     return (lambda v: A @ v), A.dtype, scale
 
 
-def _operator_product(W: LinearOperator) -> tuple[Product, Any, float]:
-    n = W.shape[0]
+def _checked_product(W: LinearOperator) -> tuple[Product, np.dtype]:
+    """Return what multiplies a vector by the operator and checks the image, and the type of the entries."""
     kind = np.dtype(W.dtype).kind
     if kind not in "biufc":
         raise checks.InputError(f"W must be a numeric operator, got dtype {W.dtype}")
@@ -259,7 +275,20 @@ def _operator_product(W: LinearOperator) -> tuple[Product, Any, float]:
             raise checks.InputError("the operator W has a real dtype, and a product with a real vector is complex")
         return image
 
-    scale = _scale(product(np.random.default_rng(0).standard_normal(n)))
+    return product, dtype
+
+
+def _dense_operator(W: LinearOperator) -> np.ndarray:
+    product, dtype = _checked_product(W)
+    dense = np.empty(W.shape, dtype)
+    for column, unit in enumerate(np.eye(len(dense))):
+        dense[:, column] = product(unit)
+    return dense
+
+
+def _operator_product(W: LinearOperator) -> tuple[Product, Any, float]:
+    product, dtype = _checked_product(W)
+    scale = _scale(product(np.random.default_rng(0).standard_normal(W.shape[0])))
     return (lambda v: product(v) / scale), dtype, scale
 
 

@@ -11,7 +11,7 @@ from rmt import checks, parallel
 from rmt.ensembles.base import Ensemble
 from rmt.ensembles.diagonal import Diagonal
 from rmt.ensembles.gaussian import Ginibre
-from rmt.ensembles.iid import IID
+from rmt.ensembles.iid import as_ginibre
 from rmt.ensembles.product import IndependentProduct
 from rmt.laws.radius import LARGEST_N, SpectralRadiusLaw
 from rmt.spectra.krylov import LARGEST_KRYLOV_N, krylov_radii, krylov_spectra
@@ -33,8 +33,9 @@ def sample_spectral_radius(ensemble: Ensemble, size: int, *, method: str = "auto
         "law" inverts the exact distribution function and needs no matrix: for Gaussian entries and for the
         diagonal ensembles with a Ginibre spectrum, n <= 65,536 if real, n <= 1e12 if complex. "krylov", for the
         same ensembles and n <= 1e7, draws as much of the Hessenberg form of each matrix as it takes to certify
-        its radius to 1e-11 relative: O(n) memory (400 n bytes a thread), O(n^1.5) operations. "dense" draws
-        each matrix, or its eigenvalues where the ensemble knows them without, O(n^3) operations a sample.
+        its radius to 1e-11 relative, or all of it where there is no certificate: O(n) memory (400 n bytes a
+        thread), O(n^1.5) operations. "dense" draws each matrix, or its eigenvalues where the ensemble knows them
+        without, O(n^3) operations a sample.
         "auto" is "law" where that exists, else "krylov" where that does, else "dense".
     rng : SPEC 7 value, optional
         Sample i depends on the state of `rng` and on i, not on `size` nor on the number of threads.
@@ -46,7 +47,8 @@ def sample_spectral_radius(ensemble: Ensemble, size: int, *, method: str = "auto
     Raises
     ------
     InputError
-        If the method does not fit the ensemble, or an argument is out of its range.
+        If the method does not fit the ensemble, an argument is out of its range, or a matrix or the result does not
+        fit into memory.
 
     References
     ----------
@@ -63,6 +65,7 @@ def sample_spectral_radius(ensemble: Ensemble, size: int, *, method: str = "auto
     """
     _check_spectrum(ensemble)
     size = checks.integer("size", size)
+    checks.memory("the result", 8 * size, size=size)
     checks.choice("method", method, METHODS)
     ginibre = same_spectrum(ensemble)
     if method == "auto":
@@ -97,7 +100,8 @@ def sample_eigenvalues(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.
     Raises
     ------
     InputError
-        If the ensemble has no single matrix, or an argument is out of its range.
+        If the ensemble has no single matrix, an argument is out of its range, or a matrix or the result does not fit
+        into memory.
 
     References
     ----------
@@ -113,8 +117,10 @@ def sample_eigenvalues(ensemble: Ensemble, size: int, *, rng: Any = None) -> np.
     """
     _check_spectrum(ensemble)
     size = checks.integer("size", size)
+    checks.memory("the result", 16 * size * ensemble.n, n=ensemble.n, size=size)
     ginibre = same_spectrum(ensemble)
     if ginibre is not None:
+        checks.memory("the Hessenberg form", ginibre.dtype.itemsize * ginibre.n**2, n=ginibre.n)
         return ginibre.scale / math.sqrt(ginibre.n) * krylov_spectra(ginibre.n, ginibre.field, size, rng=rng)
     return np.stack(parallel.thread_map(ensemble.checked_eigenvalues, streams(rng, size), size))
 
@@ -142,7 +148,8 @@ def sample_eigenvalue_moduli(ensemble: Ensemble, size: int, *, rng: Any = None) 
     Raises
     ------
     InputError
-        If the ensemble has no single matrix, or an argument is out of its range.
+        If the ensemble has no single matrix, an argument is out of its range, or a matrix or the result does not fit
+        into memory.
 
     References
     ----------
@@ -159,21 +166,15 @@ def sample_eigenvalue_moduli(ensemble: Ensemble, size: int, *, rng: Any = None) 
     ginibre = same_spectrum(ensemble)
     if ginibre is None or ginibre.field == "real":
         return np.abs(sample_eigenvalues(ensemble, size, rng=rng))
+    checks.memory("the result", 8 * size * ginibre.n, n=ginibre.n, size=size)
     shapes = np.arange(1, ginibre.n + 1)
-    squares = np.stack([stream.standard_gamma(shapes) for stream in streams(rng, size)])
-    return ginibre.scale * np.sqrt(squares / ginibre.n)
+    squares = parallel.thread_map(lambda stream: stream.standard_gamma(shapes), streams(rng, size), size)
+    return ginibre.scale * np.sqrt(np.stack(squares) / ginibre.n)
 
 
 def same_spectrum(ensemble: Ensemble) -> Ginibre | None:
     """Return the Ginibre ensemble whose eigenvalues have the joint law of those of `ensemble`, or None."""
-    # A subclass may draw other matrices.
-    if type(ensemble) is Ginibre:
-        return ensemble
-    if type(ensemble) is IID and ensemble.entry == "normal":
-        return Ginibre(ensemble.n, ensemble.field, ensemble.scale)
-    if type(ensemble) is Diagonal:
-        return ensemble.ginibre
-    return None
+    return ensemble.ginibre if type(ensemble) is Diagonal else as_ginibre(ensemble)
 
 
 def _check_spectrum(ensemble: Any) -> None:
