@@ -21,6 +21,10 @@ exit status: 0 done; 1 a finding; 2 bad input, with one line that says what; 3 s
 """
 
 
+class HelpShown(Exception):  # noqa: N818
+    """argparse has printed what was asked for, and there is nothing more to do."""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with one line for an error, and no guessing at abbreviated options."""
 
@@ -30,6 +34,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found, for one line at the entry."""
         raise checks.InputError(f"{message}{self._meant(message)} (see `{self.prog} --help`)")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave after the help, in a way that no ``sys.exit()`` of an experiment file is taken for."""
+        raise HelpShown
 
     def _meant(self, message: str) -> str:
         """Return the options that are spelt almost like those that are unknown."""
