@@ -312,7 +312,7 @@ def test_a_method_of_an_instance_is_refused():
 
 def test_an_array_of_objects_is_refused():
     for dtype in (object, [("x", object)]):
-        with pytest.raises(InputError, match="^an array of a cell must hold numbers or text, got dtype .*[oO]"):
+        with pytest.raises(InputError, match=r"^an array of a cell must hold numbers or text, got dtype .*[oO]"):
             campaign.Cell(normals, None, {"x": np.zeros(2, dtype)})
 
 

@@ -79,7 +79,7 @@ def test_an_experiment_that_leaves_is_at_fault(capsys, write, code):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", ["loading", "present"])
-def test_a_signal_before_or_after_the_samples_names_the_command_that_goes_on(capsys, demo_file, tmp_path, number, place):
+def test_a_signal_outside_of_the_samples_names_the_command_that_goes_on(capsys, demo_file, tmp_path, number, place):
     line = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(5)\n"
     demo_file.write_text(line + FILE if place == "loading" else FILE.replace("    (out /", f"    {line}    (out /"))
     before = signal.getsignal(signal.SIGTERM)

@@ -102,7 +102,8 @@ class Experiment:
             if len(set(map(str, choices))) < len(choices):
                 raise checks.InputError(f"the choices of option {name!r} must differ as text, got {default!r}")
             if isinstance(default, bool) and f"no_{name}" in self.options:
-                raise checks.InputError(f"option {name!r} is a bool, and --no-{name} its flag: call 'no_{name}' otherwise")
+                flag = f"--no-{name.replace('_', '-')}"
+                raise checks.InputError(f"{flag} is a flag of option {name!r}, a bool: rename option 'no_{name}'")
         if not isinstance(self.quick_options, Mapping):
             raise checks.InputError(f"quick_options of an experiment must be a dict, got {self.quick_options!r}")
         for name, value in self.quick_options.items():
