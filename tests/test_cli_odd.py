@@ -106,3 +106,15 @@ def test_a_file_of_several_dots_has_statistics_of_its_own(capsys, tmp_path):
     path.write_text(FILE)
     status, _, err = run(capsys, "run", path, "--out", tmp_path / "out", "--quick", "--engine", "serial")
     assert status == 0, err
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("of ours"), SystemExit(1)])
+def test_an_error_of_rmt_itself_is_no_finding(capsys, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("rmt.cli.laws.radius", fail)
+    status, out, err = run(capsys, "radius", "--n", 4)
+    assert (status, out) == (70, "")
+    assert err.startswith("Traceback")
+    assert err.splitlines()[-1].startswith("rmt: this is an error of rmt itself")

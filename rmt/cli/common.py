@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 
 from rmt import checks
 
-DONE, FINDING, BAD_INPUT, INCOMPLETE, NO_EXTRA, INTERRUPTED = 0, 1, 2, 3, 4, 75
+DONE, FINDING, BAD_INPUT, INCOMPLETE, NO_EXTRA, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 70, 75
 
 STATUSES = """\
 exit status: 0 done; 1 a finding; 2 bad input, with one line that says what; 3 some samples failed;
-4 an extra is missing, with one line that names it; 75 interrupted, with the command that resumes.
+4 an extra is missing, with one line that names it; 70 an error of rmt itself, with its traceback;
+75 interrupted, with the command that resumes.
 """
 
 

@@ -8,11 +8,12 @@ import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rmt import __version__, checks
-from rmt.cli.common import BAD_INPUT, DONE, INTERRUPTED, NO_EXTRA, STATUSES, HelpShown, complain, program, say
+from rmt.cli.common import BAD_INPUT, BUG, DONE, INTERRUPTED, NO_EXTRA, STATUSES, HelpShown, complain, program, say
 
 # Command -> the module of this folder with the function of that name, which takes the arguments behind the command
 # and the line that would give the command again, and returns the exit status.
@@ -71,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read standard output has seen enough; nothing more may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except (Exception, SystemExit) as error:  # left to Python, its status would be that of a finding
+        trace = "".join(traceback.format_exception(error))
+        return complain(f"{trace}rmt: this is an error of rmt itself, which the lines above describe", BUG)
 
 
 @contextmanager
