@@ -1,7 +1,9 @@
 """A changed experiment: classes and functions of a user's own, copies of a file, and code that comes out otherwise."""
 
 import json
+import math
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -238,6 +240,80 @@ def test_a_helper_that_changes_one_kind_of_ensemble_alone(tmp_path, monkeypatch,
     assert "code that it calls has changed" in words
     assert "--allow-mixed-numerics" not in words
     sys.modules.pop("scale_helper")
+
+
+# functions without a source, as of a script on standard input
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Define a statistic whose source is nowhere, and return its cell."""
+
+    def typed(body, defaults=""):
+        module = types.ModuleType("typed_in")
+        monkeypatch.setitem(sys.modules, "typed_in", module)
+        text = f"def value(ensemble, params, rng{defaults}):\n    {body}\n"
+        exec(compile(text, "<typed>", "exec"), module.__dict__)
+        module.value.__module__ = "typed_in"
+        return campaign.Cell(module.value, None)
+
+    return typed
+
+
+BODY = "return (lambda x: 2 * x if x not in {'a', 'b'} else 0)(rng.random())"
+
+
+def test_a_changed_function_without_a_source_is_refused(typed, tmp_path):
+    run_here(experiment([typed(BODY)]), tmp_path / "out")
+    assert run_here(experiment([typed("\n    " + BODY)], 30), tmp_path / "out").samples == 30
+    for changed in ((BODY.replace("2", "3"),), (BODY.replace("rng.random", "rng.normal"),), (BODY, ", k=3")):
+        words = refusal(experiment([typed(*changed)], 30), tmp_path / "out")
+        assert f"source of typed_in.value as compiled by {sys.implementation.cache_tag}, line 1: `sha256 " in words
+
+
+def test_a_function_without_a_source_has_the_cell_that_it_had(typed):
+    described = json.loads(typed(BODY).key)
+    assert described["statistic"] == {"function": "typed_in.value", "source_sha256": None}
+    assert list(typed(BODY).sources) == [f"typed_in.value as compiled by {sys.implementation.cache_tag}"]
+    assert campaign.Cell(normals, None, {"f": math.sin}).sources.keys() == {f"{normals.__module__}.normals"}
+
+
+def test_a_run_of_before_says_that_such_a_function_is_not_compared(typed, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("rmt.campaign.identity._compiled", lambda function: None)
+        run_here(experiment([typed(BODY)]), tmp_path / "out")
+    listener = Listener()
+    run_here(experiment([typed(BODY)]), tmp_path / "out", progress=listener)
+    name = f"typed_in.value as compiled by {sys.implementation.cache_tag}"
+    line = f"the source of {name} is not in the manifest: whether it has changed since is not known"
+    assert listener.lines == [line]
+
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def value(self, ensemble, params, rng):
+        return self.scale * rng.random()
+
+    @staticmethod
+    def plain(ensemble, params, rng):
+        return rng.random()
+
+
+def test_a_method_of_an_instance_is_refused():
+    words = r"^a function of a cell must not be a method of an instance, .* got (Scaled\.value|Generator\.normal): make"
+    for method in (Scaled(2.0).value, np.random.default_rng(0).normal):
+        for arguments in ((method, None), (normals, None, {"f": [method]})):
+            with pytest.raises(InputError, match=words):
+                campaign.Cell(*arguments)
+    assert campaign.Cell(Scaled.plain, None) != campaign.Cell(normals, None, {"f": math.sin})
+
+
+def test_an_array_of_objects_is_refused():
+    for dtype in (object, [("x", object)]):
+        with pytest.raises(InputError, match=r"^an array of a cell must hold numbers or text, got dtype .*[oO]"):
+            campaign.Cell(normals, None, {"x": np.zeros(2, dtype)})
 
 
 # more samples than are asked for

@@ -270,6 +270,30 @@ def test_worker_with_other_bits_is_refused_while_others_remain(odd, demo_file, t
 
 
 @pytest.mark.heavy
+def test_the_only_worker_that_was_not_refused_dies_and_comes_back_elsewhere(odd, demo_file, tmp_path):
+    """Chunks bound to its old address are sent to the new one."""
+
+    def kill():
+        if watch.lines:
+            assert "gets no more work" in watch.lines[0]
+            for pid in workers(tmp_path / "dask"):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            watch.calls["commit"] = kill
+
+    options = {"size": 8, "wait": 0.1}
+    run(demo_file, tmp_path / "serial", options=options)
+    odd.add(nanny=True)
+    wait_for(lambda: odd.joined() == 2)
+    watch = Watch(commit=kill)
+    outcome = dask(demo_file, tmp_path / "dask", odd, options=options, chunk_seconds=0.05, progress=watch)
+    assert outcome.interrupted == ""
+    assert any("a worker died" in line for line in watch.lines)
+    assert len(workers(tmp_path / "dask")) == 2
+    assert contents(tmp_path / "dask") == contents(tmp_path / "serial")
+
+
+@pytest.mark.heavy
 def test_workers_with_other_bits_alone(odd, demo_file, tmp_path):
     with pytest.raises(InputError, match=r"computes other bits \(BLAS.*--allow-mixed-numerics takes and labels"):
         dask(demo_file, tmp_path / "out", odd, quick=True)

@@ -5,7 +5,7 @@ from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from campaigns import CELLS, OBEDIENT, Listener, Mortal, Shuffled, data, experiment, oracle, order, serial
+from campaigns import CELLS, OBEDIENT, Listener, Mortal, Shuffled, data, experiment, oracle, order, serial, vector
 from demos import contents, shards
 
 from rmt import campaign
@@ -50,8 +50,7 @@ def test_threads(tmp_path, whole):
     assert contents(tmp_path) == whole
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("workers", [1, 2, 7])
+@pytest.mark.parametrize("workers", [2, *(pytest.param(number, marks=pytest.mark.heavy) for number in (1, 7))])
 def test_processes(tmp_path, whole, workers):
     serial(tmp_path, experiment(count=COUNT), engine="processes", workers=workers)
     assert contents(tmp_path) == whole
@@ -261,3 +260,19 @@ def test_a_machine_that_computes_a_stored_sample_otherwise_is_refused(tmp_path, 
                 serial(tmp_path, experiment(count=20), allow_mixed_numerics=mix)
             assert "--allow-mixed-numerics" not in str(error.value)
         assert contents(tmp_path) == before
+
+
+def test_a_cell_of_labelled_samples_alone_does_not_stand_for_its_kind(tmp_path, monkeypatch):
+    """One sample of each statistic is compared, of a cell that has some of the manifest's kind of machine."""
+    one, two = (campaign.Cell(vector, None, {"k": k}) for k in (1, 2))
+    counts = {one: 1, two: 10}
+    made = experiment([one, two], samples=lambda cell, quick: counts[cell])
+    serial(tmp_path, made)
+    (path,) = shards(tmp_path, one.name)
+    store = Store(tmp_path)
+    folder = store.shards(store.entries[0])
+    folder.commit(0, folder.load(0, 1), canary_label(OTHER))
+    path.unlink()
+    monkeypatch.setattr("rmt.campaign.coordinator.sample", lambda *what: campaign.sample(*what) + 1e-15)
+    with pytest.raises(InputError, match=f"sample 0 of {two.label} comes out otherwise"):
+        serial(tmp_path, made, samples=20)

@@ -10,6 +10,7 @@ from campaigns import CELLS, data, die_at, experiment, oracle, run, serial, watc
 from demos import contents
 
 from rmt.campaign import sample
+from rmt.campaign.shards import parse
 from rmt.campaign.store import Store
 
 
@@ -19,7 +20,10 @@ def no_flush(monkeypatch):
 
 
 def committed(out, count):
-    """Check that every file under a final name is whole and right, and return how many samples they hold."""
+    """Check that every file under a final name is whole and right, and return how many samples they hold.
+
+    What a log says to be committed is there, whatever was joined since.
+    """
     if not (out / "manifest.json").exists():
         assert not (out / "shards").exists()
         return 0
@@ -28,11 +32,21 @@ def committed(out, count):
         folder, found = store.shards(entry), store.scan(entry)
         (cell,) = (cell for cell in CELLS if cell.sha256.hex() == entry.sha256)
         assert found.damaged == []
+        there = {index for start, stop in found.covered(count) for index in range(start, stop)}
+        assert there >= logged(store, entry)
         for start, stop in found.covered(count):
             expected = np.stack([sample(cell, 0, index) for index in range(start, stop)])
             assert np.array_equal(folder.load(start, stop), expected)
             held += stop - start
     return held
+
+
+def logged(store, entry):
+    """Return the indices of the samples of a cell that the logs say were committed."""
+    lines = [line for run in store.runs().values() for line in run if "shard" in line]
+    found = [parse(store.directory / "shards" / line["shard"]) for line in lines]
+    mine = [shard for shard in found if shard.path.parent.name == entry.folder]
+    return {index for shard in mine for index in range(shard.start, shard.stop)}
 
 
 def kill_at_every_call(forks, tmp_path, part, **options):
@@ -50,6 +64,7 @@ def kill_at_every_call(forks, tmp_path, part, **options):
         serial(out, experiment(cells, count))
         assert contents(out) == whole, number
     assert contents(out) == whole
+    assert len(cells) > 1 or kept == sorted(kept)  # a later kill finds no less
     return kept
 
 
@@ -74,7 +89,7 @@ def killed_at_random(forks, folder, kills, seed):
     rng = np.random.default_rng(seed)
     options = {"count": 150}
     whole = oracle(folder / "whole", experiment(count=150))
-    trial, done = 0, 0
+    trial, done, kept = 0, 0, 0
     while done < kills:
         out = folder / f"{trial}"
         process = forks.start(run, out, options)
@@ -83,11 +98,12 @@ def killed_at_random(forks, folder, kills, seed):
         status = forks.wait(process)
         assert status in (0, -signal.SIGKILL)
         done += status != 0
+        before, kept = kept, committed(out, 150)
+        assert kept >= before
         if status == 0 or rng.random() < 0.1 or done == kills:
-            committed(out, 150)
             serial(out, experiment(count=150))
             assert contents(out) == whole
-            trial += 1
+            trial, kept = trial + 1, 0
     return trial
 
 

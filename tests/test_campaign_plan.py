@@ -145,10 +145,17 @@ def test_adding_cells_and_raising_counts_changes_no_sample(tmp_path):
         {"options": {"n": None}},
         {"options": {"n": ()}},
         {"options": {"n": [1]}},
+        {"options": {"n": float("inf")}},
+        {"options": {"n": (1.0, float("nan"))}},
+        {"options": {"n": (1, "1")}},
+        {"options": {"fast": True, "no_fast": 1}},
+        {"quick_options": ["n"]},
+        {"quick_options": {"n": 1}},
+        {"options": {"n": 2}, "quick_options": {"n": "few"}},
     ],
 )
 def test_bad_experiments(replaced):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"^[^\n]+$"):
         experiment([], **replaced)
 
 
@@ -164,6 +171,8 @@ def test_bad_experiments(replaced):
         ({"samples": lambda cell, quick: 2.5}, r"samples\(\)"),
         ({"samples": lambda cell, quick: cell.nothing}, r"samples\(\) raised AttributeError"),
         ({"present": lambda data, out, options: None}, "DataFrame"),
+        ({"present": lambda data, out, options: sys.exit(0)}, r"present\(\) raised SystemExit: 0; the samples in"),
+        ({"cells": lambda options: sys.exit("no data")}, r"cells\(\) raised SystemExit: no data$"),
     ],
 )
 def test_bad_functions_of_an_experiment(tmp_path, replaced, message):

@@ -1,14 +1,18 @@
 """What plain output says while a run is at work: never silent for long, and no more exact than it can be."""
 
 import io
+import math
 import time
+import warnings
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from campaigns import experiment, serial
 
 from rmt import campaign
 from rmt.campaign.progress import Lines
+from rmt.campaign.schedule import Moments
 
 
 def slow(ensemble, params, rng):
@@ -69,3 +73,25 @@ def test_the_time_to_go_is_rough_until_half_is_done(parts, words):
         left = sum(one.remaining for one in parts) / max(sum(one.seconds for one in parts) / 50, 0.5)
         minutes, seconds = divmod(round(left), 60)
         assert lines.to_go() == f"{words}{minutes}:{seconds:02d}"
+
+
+def strange(ensemble, params, rng):
+    return params["size"] * rng.choice([-1.0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("size", [1e155, 1e200, 1e306, math.inf])
+def test_values_beyond_all_measure_cost_no_run(tmp_path, size):
+    cell = campaign.Cell(strange, None, {"size": size})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(lines_of(tmp_path, cell, 30)) == 1
+        assert serial(tmp_path / "out", experiment([cell], 90), target_se=1.0).samples == 90
+
+
+def test_moments_are_those_of_all_values():
+    values = np.random.default_rng(0).standard_normal(1000)
+    moments = Moments()
+    for piece in np.split(values, [1, 2, 500]):
+        moments.add(piece)
+    assert moments.mean == pytest.approx(values.mean(), rel=1e-12)
+    assert moments.standard_error == pytest.approx(values.std(ddof=1) / math.sqrt(1000), rel=1e-12)

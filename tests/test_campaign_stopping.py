@@ -218,3 +218,28 @@ def test_deadlines_that_are_none(tmp_path, seconds):
     with pytest.raises(InputError, match="max_seconds must be a finite number > 0"):
         serial(tmp_path / "out", max_seconds=seconds)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_target_se_where_no_cell_has_a_target_is_said_to_stop_nothing(tmp_path):
+    listener = Listener()
+    serial(tmp_path / "none", experiment(CELLS[1:]), target_se=0.25, progress=listener)
+    assert listener.lines == ["no cell has a target: target_se 0.25 stops nothing"]
+    for number, made in enumerate((experiment(CELLS), experiment([CELL], target=lambda cell, values: values > 0))):
+        listener = Listener()
+        serial(tmp_path / f"{number}", made, target_se=0.25, progress=listener)
+        serial(tmp_path / f"{number}", made, samples=20, progress=listener)
+        assert listener.lines == []
+
+
+@pytest.mark.parametrize("made", [experiment([CELL], 100), experiment([CELL], 100, target=lambda cell, x: x > 0)])
+def test_the_error_that_is_shown_is_that_of_all_samples(tmp_path, made):
+    class Shown(Listener):
+        def start(self, parts):
+            (self.part,) = parts
+
+    serial(tmp_path, made, samples=40)
+    shown = Shown()
+    serial(tmp_path, made, progress=shown)
+    values = target(made, CELL, np.array([campaign.sample(CELL, 0, index) for index in range(100)]))
+    assert shown.part.moments.count == 100
+    assert shown.part.moments.standard_error == pytest.approx(values.std(ddof=1) / 10, rel=1e-12)

@@ -204,6 +204,16 @@ def test_files_that_disagree_are_not_exported(tmp_path):
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.parametrize("place", [".", "../run", "shards", "shards/x", "runs", "failures", "damaged/x", "link"])
+def test_the_run_is_not_written_over(whole, place):
+    (whole / "summary.csv").write_text("of the experiment itself")
+    (whole / "link").symlink_to(whole)
+    before = snapshot(whole)
+    with pytest.raises(InputError, match=r"^out must be a folder of its own, such as .*export, got [^\n]*$"):
+        campaign.export(whole, "csv", whole / place)
+    assert snapshot(whole) == before
+
+
 def test_a_folder_that_cannot_be_written(whole, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file cannot be written"):

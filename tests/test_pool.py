@@ -5,6 +5,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 
@@ -53,6 +54,14 @@ def die_and_leave_a_child():
         time.sleep(20)
         os._exit(0)
     die()
+
+
+def die_later_and_leave_a_child():
+    """Be killed, once the answer is out, while a child of one's own holds every pipe open."""
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    threading.Timer(0.2, die).start()
 
 
 def stop():
@@ -111,6 +120,17 @@ def test_a_death_costs_one_answer(pool, death):
     assert pool.submit(square, 5).result(timeout=60)[0] == 25
     with pytest.raises(ProcessLookupError):
         os.kill(before, 0)
+
+
+def test_a_long_question_to_a_process_that_died_idle(pool):
+    process = pool.submit(square, 1).result()[2]
+    pool.submit(die_later_and_leave_a_child).result()
+    while pool._idle[0].process.exitcode is None:
+        time.sleep(0.01)
+    with pytest.raises(WorkerDied):
+        pool.submit(len, b"x" * 5_000_000).result(timeout=10)
+    assert pool.submit(square, 5).result(timeout=60)[2] != process
+    assert not any("_send" in thread.name for thread in threading.enumerate() if thread.is_alive())
 
 
 def test_a_kill_ends_all_at_once():

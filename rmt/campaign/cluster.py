@@ -154,14 +154,16 @@ class Dask(Engine):
         self.stack = stack
         self.cluster = cluster
         self.flying: set[Future] = set()
+        self.bound: dict[Future, tuple[set[str], Any]] = {}  # those of them for certain workers alone, and their tasks
         self.refused: set[str] = set()
         self.threads: dict[str, int] = {}
+        self.there: set[str] = set()
         self.chosen: list[str] | None = None  # workers that may be asked, once one was refused
         self.none_since: float | None = None
         self.silent_since: float | None = None
         self.workers = 0
         self._ask()
-        self._count(self.question.result(CONNECT_SECONDS))
+        self._count(*self.question.result(CONNECT_SECONDS))
 
     def submit(self, chunk: Chunk) -> Future[Result]:
         """Send off a chunk."""
@@ -176,6 +178,8 @@ class Dask(Engine):
                 raise LostChunkError(one_line(error)) from error
             raise
         self.flying.add(future)
+        if self.chosen is not None:
+            self.bound[future] = set(self.chosen), task
         future.add_done_callback(self.flying.discard)
         return future
 
@@ -192,7 +196,8 @@ class Dask(Engine):
         now = time.monotonic()
         if self.question.done():
             with suppress(Exception):
-                self._count(self.question.result())
+                self._count(*self.question.result())
+                self._drop_stranded()
                 self.silent_since = None
             if now - self.asked >= POLL_SECONDS:
                 self._ask()
@@ -219,20 +224,29 @@ class Dask(Engine):
         self.asked = time.monotonic()
         if self.silent_since is None:
             self.silent_since = self.asked
-        answer = self.client.scheduler.ncores_running()
+        answer = _workers(self.client.scheduler)
         self.question = asyncio.run_coroutine_threadsafe(answer, self.client.loop.asyncio_loop)
 
-    def _count(self, threads: dict[str, int]) -> None:
+    def _count(self, threads: dict[str, int], there: set[str]) -> None:
+        self.there = there
         self.threads = {worker: count for worker, count in threads.items() if worker not in self.refused}
         self.workers = sum(self.threads.values())
         self.depth = 2 * max(self.workers, 1)
         if self.refused and self.threads:
             self.chosen = sorted(self.threads)
 
+    def _drop_stranded(self) -> None:
+        """Give up the chunks whose workers are all gone while others are there: Dask would keep them for ever."""
+        self.bound = {future: bound for future, bound in self.bound.items() if not future.done()}
+        tasks = [task for workers, task in self.bound.values() if not workers & self.there]
+        if tasks and self.threads:
+            cancelled = self.client.cancel(tasks, asynchronous=True)
+            asyncio.run_coroutine_threadsafe(cancelled, self.client.loop.asyncio_loop)
+
     def refuse(self, worker: str) -> bool:
         """Send no more work to `worker`; False where there is no other."""
         self.refused.add(worker.rpartition(" at ")[2])
-        self._count(self.threads)
+        self._count(self.threads, self.there)
         return bool(self.threads)
 
     def close(self, *, now: bool = False) -> None:
@@ -251,6 +265,11 @@ class Dask(Engine):
 
 class LostChunkError(Exception):
     """A chunk that could not be sent, or whose result could not be fetched."""
+
+
+async def _workers(scheduler: Any) -> tuple[dict[str, int], set[str]]:
+    """Return {address: threads} of the workers that take work, and the addresses of all, also of those that pause."""
+    return await scheduler.ncores_running(), set(await scheduler.ncores())
 
 
 async def _result(task: Any) -> Result:

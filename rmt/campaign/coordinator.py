@@ -18,6 +18,7 @@ from rmt.campaign.identity import canonical
 from rmt.campaign.log import Log
 from rmt.campaign.numerics import canary, canary_label, changes, versions
 from rmt.campaign.plan import Plan, one_line
+from rmt.campaign.reading import blocks
 from rmt.campaign.schedule import Part, next_part
 from rmt.campaign.stopping import standard_error, target
 from rmt.campaign.store import Store
@@ -25,6 +26,8 @@ from rmt.campaign.work import TRIES, Chunk, Failure, Result, make_job
 from rmt.parallel import one_blas_thread
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from rmt.campaign.progress import Silent
 
 POLL_SECONDS = 0.5  # between looks at signals and at the engine
@@ -60,6 +63,7 @@ class Coordinator:
     flight: dict[Future[Result], tuple[Part, Chunk, int]] = field(default_factory=dict)
     ended: str = ""
     refused: set[str] = field(default_factory=set)
+    aimless: set[str] = field(default_factory=set)  # cells without a target
     succeeded: bool = False
     deaths: int = 0
 
@@ -76,6 +80,7 @@ class Coordinator:
             self._say_what_is_more()
             if any(part.open for part in self.parts):
                 self._check_bits()
+                self._note_stored()
                 self.progress.start(self.parts)
                 self._work()
 
@@ -129,7 +134,8 @@ class Coordinator:
         there, here = self.store.manifest["canary"], canary()
         canaries = changes(there, here)
         reasons = [f"the canary differs ({canaries})"] if canaries else []
-        first = {_kind(part): part for part in reversed(self.parts) if part.held.shards}
+        stored = [part for part in self.parts if any(not shard.label for shard in part.held.shards)]
+        first = {_kind(part): part for part in reversed(stored)}
         reasons += next(filter(None, map(self._other_bits, reversed(first.values()))), [])
         if not reasons:
             return
@@ -151,9 +157,7 @@ class Coordinator:
 
     def _other_bits(self, part: Part) -> list[str]:
         """Compute a stored sample of a cell again; return a line if it is not the same."""
-        shard = next((shard for shard in part.held.shards if not shard.label), None)
-        if shard is None:
-            return []
+        shard = next(shard for shard in part.held.shards if not shard.label)
         stored = part.shards.load(shard.start, shard.start + 1, part.held)[0]
         try:
             if sample(part.cell, self.plan.seed, shard.start).tobytes() == stored.tobytes():
@@ -162,6 +166,25 @@ class Coordinator:
         except (Exception, SystemExit) as error:
             what = f"raises {one_line(error)} now"
         return [f"sample {shard.start} of {part.cell.label} {what}"]
+
+    def _note_stored(self) -> None:
+        """Let the standard error that is shown be of the samples of earlier calls too."""
+        for part in self.parts:
+            for _, values in blocks(part.shards, part.held) if part.open else ():
+                if not self._note_target(part, values):
+                    break
+
+    def _note_target(self, part: Part, values: np.ndarray) -> bool:
+        """Take samples for the standard error that is shown; False where the cell has no target."""
+        judged = target(self.plan.experiment, part.cell, values)
+        if judged is not None:
+            part.moments.add(judged)
+            return True
+        if self.plan.target_se is not None and part.entry.sha256 not in self.aimless:
+            self.aimless.add(part.entry.sha256)
+            if len(self.aimless) == len(self.parts):
+                self.progress.message(f"no cell has a target: target_se {self.plan.target_se:g} stops nothing")
+        return False
 
     # the loop
 
@@ -263,9 +286,7 @@ class Coordinator:
             shard = part.shards.commit(start, values, label)
             part.add(shard)
             self.log.committed(shard, result)
-            judged = target(self.plan.experiment, part.cell, values)
-            if judged is not None:
-                part.moments.add(judged)
+            self._note_target(part, values)
         for failure in result.failures:
             self._fail(part, failure, TRIES)
         self._settle(part)

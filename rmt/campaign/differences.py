@@ -29,9 +29,9 @@ def changed_sources(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
 
 
 def uncompared(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Return a line for each class whose source is not known on both sides, so that a change of it is not seen.
+    """Return a line for each class or function whose source is not known on both sides: a change of it is not seen.
 
-    Of functions this cannot be: with or without a source, its hash is a part of the cell.
+    Of a function with a source this cannot be: its hash is a part of the cell.
     """
     lines = []
     for name, text in asked["sources"].items():

@@ -18,7 +18,7 @@ from rmt import checks, tables
 from rmt.campaign.reading import blocks, legible, prefix
 from rmt.campaign.shards import PARTIAL, Held, Shards, flush_folder
 from rmt.campaign.stopping import standard_error
-from rmt.campaign.store import Entry, Store
+from rmt.campaign.store import OURS, Entry, Store
 
 FORMATS = ("parquet", "csv", "latex", "markdown")
 SUFFIXES = {"parquet": "parquet", "csv": "csv", "latex": "tex", "markdown": "md"}
@@ -65,7 +65,7 @@ def export(directory: str | os.PathLike, format: str, out: str | os.PathLike | N
     ------
     InputError
         If `directory` is no run or cannot be read, if files in it disagree about a sample, or if `out` cannot be
-        written.
+        written, or is `directory` itself or within its store.
 
     Notes
     -----
@@ -95,6 +95,7 @@ def export(directory: str | os.PathLike, format: str, out: str | os.PathLike | N
     checks.choice("format", format, FORMATS)
     store = Store(directory)
     folder = store.directory / "export" if out is None else Path(out)
+    _check_apart(folder, store)
     result = Export()
     rows = []
     with legible():
@@ -113,6 +114,13 @@ def export(directory: str | os.PathLike, format: str, out: str | os.PathLike | N
             rows.append(_row(store, entry, shards, held) | ({"file": file.name} if file else {}))
         result.written.append(_write_summary(rows, format, folder))
     return result
+
+
+def _check_apart(folder: Path, store: Store) -> None:
+    """Refuse the folder of a run, whose tables would be written over, and the folders of its store."""
+    place, run = folder.resolve(), store.place.resolve()
+    if place == run or any(place.is_relative_to(run / name) for name in OURS):
+        raise checks.InputError(f"out must be a folder of its own, such as {store.directory / 'export'}, got {folder}")
 
 
 def _make(folder: Path) -> None:

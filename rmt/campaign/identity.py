@@ -8,6 +8,7 @@ import inspect
 import json
 import math
 import sys
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,9 +38,38 @@ def source(thing: Callable) -> str | None:
 
 def describe_function(function: Callable) -> dict[str, Any]:
     """Describe a user's function by its qualified name and the hash of its source (None without a source)."""
+    owner = getattr(function, "__self__", None)  # of a built-in function, its module
+    if owner is not None and not isinstance(owner, (type, types.ModuleType)):
+        name = f"{type(owner).__name__}.{getattr(function, '__name__', '')}"
+        raise checks.InputError(
+            f"a function of a cell must not be a method of an instance, which is no part of the cell, got {name}: "
+            "make it a function, and give it by params what it needs"
+        )
     text = source(function)
-    digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
-    return {"function": qualified_name(function), "source_sha256": digest}
+    sha256 = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return {"function": qualified_name(function), "source_sha256": sha256}
+
+
+def _compiled(function: Callable) -> str | None:
+    """Return a hash of what a function is compiled to, the same in every process; None where it is not of Python."""
+    plain = inspect.unwrap(function)
+    code = getattr(plain, "__code__", None)
+    defaults = [getattr(plain, "__defaults__", None), getattr(plain, "__kwdefaults__", None)]
+    return None if code is None else f"sha256 {digest(_parts([code, *defaults]))}"
+
+
+def _parts(value: Any) -> Any:
+    """Return a code object, or a constant of one, as what JSON can hold: without what differs between processes."""
+    if isinstance(value, types.CodeType):
+        return _parts([value.co_code, value.co_names, value.co_varnames, value.co_consts])
+    if isinstance(value, (list, tuple)):
+        return [_parts(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(map(repr, value))
+    if isinstance(value, dict):
+        return {name: _parts(item) for name, item in value.items()}
+    simple = value is None or value is ... or isinstance(value, (bool, int, float, complex, str, bytes))
+    return repr(value) if simple else type(value).__name__
 
 
 def own_classes(kind: type) -> list[type]:
@@ -52,8 +82,9 @@ def sources(value: Any) -> dict[str, str | None]:
     """Return {qualified name: source text} of what is not of rmt within `value`, which `describe` takes.
 
     These are functions, and the classes of dataclasses with those that they rest on; None stands for a class without
-    a source. The hash of a cell covers the source of functions alone, so that a changed class is found by comparing
-    these texts.
+    a source. For a function without one stands a hash of its compiled code, under a name that holds the version of
+    Python. The hash of a cell covers the source of functions alone, so that other changes are found by comparing these
+    texts.
     """
     found: dict[str, str | None] = {}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -67,8 +98,10 @@ def sources(value: Any) -> dict[str, str | None]:
         for item in value:
             found |= sources(item)
     elif callable(value) and not isinstance(value, type):
-        text = source(value)
-        found |= {} if text is None else {qualified_name(value): text}
+        text, name = source(value), qualified_name(value)
+        if text is None:
+            text, name = _compiled(value), f"{name} as compiled by {sys.implementation.cache_tag}"
+        found |= {} if text is None else {name: text}
     return found
 
 
@@ -85,8 +118,10 @@ def describe(value: Any) -> Any:
     if isinstance(value, complex):
         return {"complex": [describe(value.real), describe(value.imag)]}
     if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return {"array": {"dtype": value.dtype.str, "shape": list(value.shape), "sha256": digest}}
+        if value.dtype.hasobject:
+            raise checks.InputError(f"an array of a cell must hold numbers or text, got dtype {value.dtype}")
+        sha256 = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return {"array": {"dtype": value.dtype.str, "shape": list(value.shape), "sha256": sha256}}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [field.name for field in dataclasses.fields(value) if field.compare]
         return {

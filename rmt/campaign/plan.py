@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -96,6 +97,19 @@ class Experiment:
                     f"the default of option {name!r} must be a bool, int, float, str or a tuple of them, "
                     f"got {default!r}"
                 )
+            if any(isinstance(choice, float) and not math.isfinite(choice) for choice in choices):
+                raise checks.InputError(f"the default of option {name!r} must be finite, got {default!r}")
+            if len(set(map(str, choices))) < len(choices):
+                raise checks.InputError(f"the choices of option {name!r} must differ as text, got {default!r}")
+            if isinstance(default, bool) and f"no_{name}" in self.options:
+                flag = f"--no-{name.replace('_', '-')}"
+                raise checks.InputError(f"{flag} is a flag of option {name!r}, a bool: rename option 'no_{name}'")
+        if not isinstance(self.quick_options, Mapping):
+            raise checks.InputError(f"quick_options of an experiment must be a dict, got {self.quick_options!r}")
+        for name, value in self.quick_options.items():
+            if name not in self.options:
+                raise checks.InputError(f"quick_options must name options ({_known(self.options)}), got {name!r}")
+            _option(f"quick_options[{name!r}]", self.options[name], value)
 
     def defaults(self) -> dict[str, Any]:
         """Return the options at their defaults."""
@@ -163,7 +177,7 @@ def make_plan(
     chosen = experiment.defaults()
     for name, value in (options or {}).items():
         if name not in chosen:
-            known = ", ".join(chosen) or "none"
+            known = _known(chosen)
             raise checks.InputError(f"experiment {experiment.name!r} has no option {name!r}; it has: {known}")
         chosen[name] = _option(name, experiment.options[name], value)
     defaults = experiment.defaults()
@@ -188,6 +202,10 @@ def make_plan(
     return Plan(experiment, chosen, seed, counts, target_se, bool(quick), samples, given)
 
 
+def _known(options: Mapping[str, Any]) -> str:
+    return ", ".join(options) or "none"
+
+
 def _option(name: str, default: Any, value: Any) -> Any:
     """Return `value` if it is what an option of this default allows."""
     if isinstance(default, tuple):
@@ -207,7 +225,7 @@ def call_user(role: str, function: Callable[..., Result], *args: Any) -> Result:
         return function(*args)
     except checks.MissingExtraError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         code = getattr(inspect.unwrap(function), "__code__", None)
         where = place(error, code and code.co_filename)
         raise checks.InputError(f"{where}{role}() raised {one_line(error)}") from error

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.resource_tracker
+import os
 import pickle
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -44,8 +47,13 @@ class Worker:
 
     def ask(self, question: bytes) -> bytes:
         """Return the answer to a question; EOFError or OSError where the process is dead."""
-        self.pipe.send_bytes(question)
+        # In a thread: a long question waits for a reader, also where that is dead and a child of its holds the pipe.
+        threading.Thread(target=self._send, args=(question,), daemon=True).start()
         return self.listen()
+
+    def _send(self, question: bytes) -> None:
+        with suppress(OSError, TypeError):  # the pipe broke, or was closed on the way: whoever listens finds out
+            self.pipe.send_bytes(question)
 
     def listen(self) -> bytes:
         """Return what the process says next; EOFError or OSError where it is dead."""
@@ -56,6 +64,8 @@ class Worker:
 
     def end(self) -> None:
         """Let the process end by itself, or see to it."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self.pipe.fileno())) as pipe:
+            pipe.shutdown(socket.SHUT_RDWR)  # which ends a `_send` that still waits
         self.pipe.close()
         if self.process.exitcode is None and not wait([self.process.sentinel], LEAVE_SECONDS):
             self.process.kill()

@@ -29,7 +29,7 @@ class Program:
     @property
     def name(self) -> str:
         """Name of the module: functions of the file are known by it, wherever the file lies."""
-        return f"experiment_{Path(self.path).stem}"
+        return f"experiment_{Path(self.path).stem.replace('.', '_')}"  # a dot would make it a part of a package
 
     @property
     def docstring(self) -> str:

@@ -24,13 +24,12 @@ from rmt.campaign.plan import DEFAULT_SEED, Experiment, Plan, call_user, make_pl
 from rmt.campaign.progress import Silent
 from rmt.campaign.schedule import CHUNK_SECONDS
 from rmt.campaign.shards import PARTIAL
-from rmt.campaign.store import MANIFEST, Store
+from rmt.campaign.store import MANIFEST, OURS, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ECHO_SECONDS = 0.25  # within which a second signal is the first one, passed on by make or timeout
-OURS = ("shards", "failures", "runs", "damaged")  # folders of the store itself
 
 
 @dataclass(frozen=True)

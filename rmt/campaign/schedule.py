@@ -30,13 +30,12 @@ class Moments:
 
     def add(self, values: np.ndarray) -> None:
         """Take more values, (count,)."""
-        count, mean = len(values), float(values.mean())
-        total = self.count + count
         with np.errstate(all="ignore"):  # infinities are the statistic's own affair
-            squares = float(((values - mean) ** 2).sum())
-        self.squares += squares + (mean - self.mean) ** 2 * self.count * count / total
-        self.mean += (mean - self.mean) * count / total
-        self.count = total
+            count, mean = len(values), values.mean()
+            total, step = self.count + count, mean - self.mean  # of NumPy, whose squares do not raise
+            self.squares += ((values - mean) ** 2).sum() + step**2 * self.count * count / total
+            self.mean += step * count / total
+            self.count = total
 
     @property
     def standard_error(self) -> float:

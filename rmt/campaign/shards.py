@@ -27,6 +27,7 @@ from rmt.campaign.cells import STREAM_VERSION
 PARTIAL = ".partial-"
 MOST_FILES = 256  # of one cell, before those that adjoin are joined
 BLOCK_BYTES = 2**26  # of a joined file
+UNREADABLE = (errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO))  # what is wrong is the file, or its disk
 TRIES = 50  # to list and read files while another runner joins them
 
 _NAME = re.compile(r"(\d+)-(\d+)-([0-9a-f]{64})(?:\.mixed-([0-9a-f]{16}))?\.npy")
@@ -150,8 +151,18 @@ class Shards:
 
     def verified(self, path: Path) -> Shard | None:
         """Return the shard that a file is, or None where it is none."""
+        return None if self.fault(path) else parse(path)
+
+    def fault(self, path: Path) -> str:
+        """Say what is wrong with a file: that it is no shard, or that the disk does not give it back; "" if nothing."""
         shard = parse(path)
-        return None if shard is None or path.is_dir() or self.read(shard) is None else shard
+        try:
+            whole = shard is not None and not path.is_dir() and self.read(shard) is not None
+        except OSError as error:
+            if error.errno not in UNREADABLE:
+                raise
+            return f"it cannot be read: {error.strerror or error}"
+        return "" if whole else "its content does not agree with its name"
 
     def _disputes(self, shards: list[Shard]) -> list[Dispute]:
         """Compare those that overlap, in the order of their first samples, with the farthest of those before.
@@ -185,7 +196,11 @@ class Shards:
 
     def read(self, shard: Shard) -> np.ndarray | None:
         """Return the samples of a file, (count, ...), or None where it does not agree with its name."""
-        data = shard.path.read_bytes()
+        try:
+            data = shard.path.read_bytes()
+        except OSError as error:
+            error.filename = str(shard.path)  # unknown to an error of reading, unlike one of opening
+            raise
         if shard.path.name != self._name(shard.start, shard.stop, shard.label, data):
             return None
         values = np.load(io.BytesIO(data), allow_pickle=False)

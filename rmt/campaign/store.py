@@ -31,6 +31,7 @@ from rmt.campaign.shards import PARTIAL, DisagreementError, Held, Shards, commit
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
+OURS = ("shards", "failures", "runs", "damaged")  # folders of the store itself
 DIFFERENCES = 4  # named in an error, which is one line
 
 

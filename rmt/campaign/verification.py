@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -183,7 +184,13 @@ class _Work:
         files, size = total_size([*self.held.damaged, *(shard.path for shard in self.held.shards)])
         result.files, result.bytes = result.files + files, result.bytes + size
         for path in self.held.damaged:
-            result.findings.append(f"{self.name(path.name)}: damaged, its content does not agree with its name")
+            result.findings.append(f"{self.name(path.name)}: damaged, {self._fault(path)}")
+
+    def _fault(self, path: Path) -> str:
+        try:
+            return self.shards.fault(path) or "it was, and is whole again"
+        except FileNotFoundError:  # a run at work set it aside
+            return "and set aside since"
 
     def name(self, file: str) -> str:
         return f"shards/{self.entry.folder}/{file}"

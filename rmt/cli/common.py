@@ -13,12 +13,17 @@ from typing import Any, NoReturn
 
 from rmt import checks
 
-DONE, FINDING, BAD_INPUT, INCOMPLETE, NO_EXTRA, INTERRUPTED = 0, 1, 2, 3, 4, 75
+DONE, FINDING, BAD_INPUT, INCOMPLETE, NO_EXTRA, BUG, INTERRUPTED = 0, 1, 2, 3, 4, 70, 75
 
 STATUSES = """\
 exit status: 0 done; 1 a finding; 2 bad input, with one line that says what; 3 some samples failed;
-4 an extra is missing, with one line that names it; 75 interrupted, with the command that resumes.
+4 an extra is missing, with one line that names it; 70 an error of rmt itself, with its traceback;
+75 interrupted, with the command that resumes.
 """
+
+
+class HelpShown(Exception):  # noqa: N818
+    """argparse has printed what was asked for, and there is nothing more to do."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,6 +35,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found, for one line at the entry."""
         raise checks.InputError(f"{message}{self._meant(message)} (see `{self.prog} --help`)")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave after the help, in a way that no ``sys.exit()`` of an experiment file is taken for."""
+        raise HelpShown
 
     def _meant(self, message: str) -> str:
         """Return the options that are spelt almost like those that are unknown."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rmt import __version__, checks
-from rmt.cli.common import BAD_INPUT, DONE, INTERRUPTED, NO_EXTRA, STATUSES, complain, program, say
+from rmt.cli.common import BAD_INPUT, BUG, DONE, INTERRUPTED, NO_EXTRA, STATUSES, HelpShown, complain, program, say
 
 # Command -> the module of this folder with the function of that name, which takes the arguments behind the command
 # and the line that would give the command again, and returns the exit status.
@@ -56,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     resume = shlex.join([*program(), *arguments])
     try:
-        return _dispatch(arguments, resume)
+        with _terminable():
+            return _dispatch(arguments, resume)
     except checks.InputError as error:
         return complain(f"rmt: {error}", BAD_INPUT)
     except checks.MissingExtraError as error:
@@ -67,6 +72,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read standard output has seen enough; nothing more may be flushed to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except (Exception, SystemExit) as error:  # left to Python, its status would be that of a finding
+        trace = "".join(traceback.format_exception(error))
+        return complain(f"{trace}rmt: this is an error of rmt itself, which the lines above describe", BUG)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt like Ctrl-C: both end with the line that goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _dispatch(arguments: list[str], resume: str) -> int:
@@ -81,5 +102,5 @@ def _dispatch(arguments: list[str], resume: str) -> int:
     command = getattr(importlib.import_module(f"rmt.cli.{COMMANDS[arguments[0]]}"), arguments[0])
     try:
         return command(arguments[1:], resume)
-    except SystemExit as leave:  # argparse, after printing the help
-        return int(leave.code or DONE)
+    except HelpShown:
+        return DONE

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rmt import checks
@@ -132,11 +134,25 @@ def _add_options(parser: Parser, experiment: Experiment) -> None:
         flag = "--" + name.replace("_", "-")
         # Those that are not given are left to the experiment: only what the user gave is told to others.
         shared: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS}
+        shown = default[0] if isinstance(default, tuple) else default
+        shared["help"] = f"default {shown}".replace("%", "%%")  # argparse would fill in what it takes for a format
         if isinstance(default, tuple):
-            kind = type(default[0])
-            group.add_argument(flag, type=kind, choices=default, help=f"default {default[0]}", **shared)
+            group.add_argument(flag, type=partial(_choice, default), choices=default, **shared)
         elif isinstance(default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=f"default {default}", **shared)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
         else:
             kind = type(default)
-            group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=f"default {default}", **shared)
+            group.add_argument(flag, type=kind, metavar=kind.__name__.upper(), **shared)
+
+
+def _choice(choices: tuple[Any, ...], text: str) -> Any:
+    """Return the choice that a text stands for: as it is printed, or as a number that is equal; else the text."""
+    for choice in choices:
+        if str(choice) == text:
+            return choice
+    for choice in choices:
+        if not isinstance(choice, (bool, str)):
+            with suppress(ValueError):
+                if type(choice)(text) == choice:
+                    return choice
+    return text
