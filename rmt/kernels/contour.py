@@ -198,7 +198,7 @@ def remainders(sums, z, R):  # type: ignore[no-untyped-def]
     return rest
 
 
-@kernel
+@kernel(forceinline=True)
 def eigenvalues_outside(U, S, k, larger, R, M, unit, points, logs, logs_larger, work, v):  # type: ignore[no-untyped-def]
     """All eigenvalues of U_k outside |z| = R: their number, and an array of them if there are at most MOST.
 

@@ -19,7 +19,7 @@ SWEEPS = 12  # of Aberth's iteration
 SUMS = {"reassoc", "contract", "nsz"}  # what a sum needs to be vectorised; NaN and infinity keep their meaning
 
 
-@kernel(fastmath=SUMS)
+@kernel(fastmath=SUMS, forceinline=True)
 def _real_sums(u, v, m):  # type: ignore[no-untyped-def]
     vr, vi, dr, di = v[0], v[1], v[2], v[3]
     a = b = c = d = 0.0
@@ -31,7 +31,7 @@ def _real_sums(u, v, m):  # type: ignore[no-untyped-def]
     return a, b, c, d
 
 
-@kernel(fastmath=SUMS)
+@kernel(fastmath=SUMS, forceinline=True)
 def _complex_sums(ur, ui, v, m):  # type: ignore[no-untyped-def]
     vr, vi, dr, di = v[0], v[1], v[2], v[3]
     a = b = c = d = 0.0
@@ -43,7 +43,7 @@ def _complex_sums(ur, ui, v, m):  # type: ignore[no-untyped-def]
     return a, b, c, d
 
 
-@kernel
+@kernel(forceinline=True)
 def characteristic(U, k, z, v):  # type: ignore[no-untyped-def]
     """Return det(z - U_k) and its derivative by z.
 
@@ -64,7 +64,7 @@ def characteristic(U, k, z, v):  # type: ignore[no-untyped-def]
     return complex(v[0, k], v[1, k]), complex(v[2, k], v[3, k])
 
 
-@kernel
+@kernel(forceinline=True)
 def newton(U, k, z, tol, v):  # type: ignore[no-untyped-def]
     """Newton's method for an eigenvalue of U_k from z: the eigenvalue, |last step|, and det' where it began.
 
@@ -116,7 +116,7 @@ def certificate(U, c, k, slope, v, y):  # type: ignore[no-untyped-def]
     return c[k] / math.sqrt(right), c[k] * math.sqrt(left) / abs(slope)
 
 
-@kernel
+@kernel(forceinline=True)
 def eigenvalues_near(U, k, z, known, R, unit, v):  # type: ignore[no-untyped-def]
     """Move z[known:] to eigenvalues of U_k outside |z| = R: Aberth's iteration on z^-k det(z - U_k).
 

@@ -94,7 +94,7 @@ def sample_radius(rng, n, radii, start, work):  # type: ignore[no-untyped-def]
             return radius, residual, error, FAILED
 
 
-@kernel
+@kernel(forceinline=True)
 def _polish(rng, n, z, drawn, margin, work):  # type: ignore[no-untyped-def]
     """Polish the largest of z on all columns drawn, with those within `margin` of it, and draw until it is certain.
 
