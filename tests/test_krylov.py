@@ -5,7 +5,7 @@ import pytest
 from rmt.kernels import contour, hessenberg, hyman, radius, scan
 from rmt.laws.radius import SpectralRadiusLaw
 from rmt.spectra.certificate import CertificationError
-from rmt.spectra.krylov import krylov_radii, krylov_spectra
+from rmt.spectra.krylov import ROUNDING, krylov_radii, krylov_spectra
 
 PARTS = {"real": 1, "complex": 2}
 FIELDS = pytest.mark.parametrize("field", ["real", "complex"])
@@ -278,7 +278,7 @@ def test_larger_workspaces_are_found(monkeypatch):
     monkeypatch.setattr("rmt.spectra.krylov.workspace", lambda n, parts, c=8.0: radius.workspace(n, parts, c))
     found = krylov_radii(400, "real", 40, rng=0)
     assert np.allclose(found.radius, expected.radius, rtol=1e-12)
-    assert found.error.max() <= 1.1 * radius.TOLERANCE
+    assert found.error.max() <= largest_error(400)
 
 
 @FIELDS
@@ -299,11 +299,16 @@ def test_without_a_certificate_all_eigenvalues_decide(field, monkeypatch):
 # Whole samples
 
 
+def largest_error(n):
+    """What the rest of the matrix may cause, and rounding."""
+    return radius.TOLERANCE + ROUNDING * np.sqrt(min(n, radius.LARGER * np.sqrt(n)))
+
+
 def check_against_the_whole(n, field, size, seed):
     sample = krylov_radii(n, field, size, rng=seed)
     exact = abs(krylov_spectra(n, field, size, rng=seed)).max(axis=1)
     assert np.abs(sample.radius / exact - 1).max() < 1e-10
-    assert sample.error.max() <= 1.1 * radius.TOLERANCE
+    assert sample.error.max() <= largest_error(n)
     return sample
 
 
@@ -354,7 +359,7 @@ def test_radii_follow_the_exact_law_at_length(n, field):
 @pytest.mark.parametrize("n", [100_000, 1_000_000])
 def test_large_matrices(n):
     sample = krylov_radii(n, "real", 2, rng=15)
-    assert sample.error.max() <= 1.1 * radius.TOLERANCE
+    assert sample.error.max() <= largest_error(n)
     assert np.all(np.abs(sample.radius / np.sqrt(n) - 1) < 0.01)
 
 
