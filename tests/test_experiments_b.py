@@ -209,6 +209,16 @@ def test_tables_and_figure_of_state_space(tmp_path, monkeypatch):
     tables, figure = small(module, monkeypatch, tmp_path, 150, SIZES=(1, 8), SMALL=(1, 2, 16))
     check_state_space(tables, module)
     assert len(figure.axes) == 3
+    panel = figure.axes[0]
+    for method, container in zip(module.METHODS, panel.containers, strict=True):
+        rows = tables["unstable"][(tables["unstable"].method == method) & (tables["unstable"].p_unstable < 1)]
+        ends = np.array([bar[:, 1] for bar in container.lines[2][0].get_segments()])
+        wilson = [stats.binomtest(round(150 * p), 150).proportion_ci(method="wilson") for p in 1 - rows.p_unstable]
+        np.testing.assert_allclose(ends, wilson, rtol=1e-9)
+    # Only of bilinear and zoh does it not matter.
+    labels = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert [label for label in labels if "any scale" in label] == ["bilinear, any scale, step", "zoh, any scale, step"]
+    assert "scale" not in panel.get_title()
 
 
 def test_growth_is_that_of_discretised_systems():
