@@ -1,14 +1,18 @@
 """Experiments on convergence, universality, rescaling, threshold, growth bound and real eigenvalues.
 
-The heavy test runs each as the command does, with --quick. The others draw small cells, present them, and hold the
-tables against exact laws; what an experiment computes by itself is held against another implementation.
+The first test runs each as the command does, with --quick: heavy, but for the cheapest. The others draw small cells,
+present them, and hold the tables against exact laws; what an experiment computes by itself is held against another
+implementation.
 """
 
 import math
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import colors
+from matplotlib.figure import Figure
 from oracles import MAX_Z, MIN_P, check_law, check_mean
 from presenting import EXPERIMENTS, STEMS, presented
 from scipy import integrate, optimize, special, stats
@@ -16,9 +20,12 @@ from scipy import integrate, optimize, special, stats
 import rmt
 from rmt.cli import main
 
+BLACK = "#000000"
+# One whole run of seconds is among the quick tests.
+CHEAP = "growth_bound"
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", STEMS)
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.heavy if n != CHEAP else ()) for n in STEMS])
 def test_quick_run(name, tmp_path, capsys):
     path = EXPERIMENTS / f"{name}.py"
     assert main(["run", str(path), "--out", str(tmp_path), "--quick"]) == 0
