@@ -216,6 +216,21 @@ def test_threshold_is_where_the_median_crosses(load, monkeypatch):
     assert 0.6 < replicas.std() / spread < 1.7
 
 
+def test_colours_that_are_sizes_stand_for_nothing_else(load):
+    module = load("threshold")
+    table = pd.DataFrame({"n": [64, 256], "a_exact_mean": [2.5, 2.6], "slope": [math.nan, 0.3]})
+    for column in ("a_median", "a_median_low", "a_median_high", "slope_low", "slope_high"):
+        table[column] = table.slope if "slope" in column else 5.0
+    axes = Figure().subplots(2)
+    module.thresholds(*axes, table)
+    used = {colors.to_hex(line.get_color()) for ax in axes for line in ax.lines}
+    assert len(used) > 1
+    assert not used & {colour.lower() for colour in rmt.plotting.colours(module.SIZES).values() if colour != BLACK}
+    module = load("growth_bound")
+    used = {colour for _, colour, *_ in module.BOUNDS.values()}
+    assert not used & {colour for colour in rmt.plotting.colours(module.SIZES).values() if colour != BLACK}
+
+
 def test_first_passage(load):
     first = load("threshold").first_passage
     t = np.arange(1, 5)
