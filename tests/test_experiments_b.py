@@ -146,6 +146,11 @@ def test_table_and_figure_of_independent_products(tmp_path, monkeypatch):
     tables, figure = small(module, monkeypatch, tmp_path, 120, **sizes)
     check_products(tables["independent_products"], module)
     assert len(figure.axes) == 4
+    panel = figure.axes[1]
+    points = np.concatenate([container.lines[0].get_xdata() for container in panel.containers])
+    assert points.max() < panel.get_xlim()[1] - 0.02  # no marker on the frame
+    curves = [line for line in panel.lines if len(line.get_xdata()) > 5 and line.get_linestyle() != "None"]
+    assert len({line.get_linestyle() for line in curves}) == len(curves) == len(module.SIZES)
 
 
 @pytest.mark.parametrize(("field", "n"), [("real", 8), ("complex", 4)])
