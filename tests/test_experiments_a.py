@@ -100,8 +100,9 @@ def test_no_limit_below_164(load):
 # universality
 
 
-def test_universality(load, tmp_path):
-    module = load("universality", COUNTS={8: 0, 16: 0}, SHOWN=16)
+def test_universality(load, tmp_path, monkeypatch):
+    module, figures = load("universality", COUNTS={8: 0, 16: 0}, SHOWN=16), []
+    monkeypatch.setattr(module.plotting, "save_figure", lambda fig, stem: figures.append(fig))
     table = presented(module, tmp_path, lambda cell: 300)["universality"].set_index(["entries", "n"])
     assert list(table.index) == [(name, n) for name in module.ENTRIES for n in (8, 16)]
     band = math.sqrt(math.log(40) / 600)
@@ -119,6 +120,10 @@ def test_universality(load, tmp_path):
         if name == "Student t, df 3":
             assert line.ks_low > 0.15
             assert line.ks_pvalue < 1e-9
+    # The heavy tail does not press the shifts of the others flat.
+    panel = figures[0].axes[2]
+    small = panel.transData.transform([(8, -0.05), (8, 0.05)])
+    assert np.ptp(panel.transAxes.inverted().transform(small)[:, 1]) > 0.15
     heavier = table.xs(8, level="n").sd_mc
     assert heavier["Rademacher"] < heavier["normal"] < heavier["Student t, df 5"]
 
