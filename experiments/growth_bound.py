@@ -87,11 +87,12 @@ def joint_limit(t, n):
     return np.log(math.sqrt(n) * value)
 
 
+# Colours and greys that stand for no size in the other panels.
 BOUNDS = {
     "quoted": (quoted, "#D55E00", "--", "$(n/t)\\,e^{t^2/2n}$, as quoted"),
-    "rigorous": (rigorous, "#E69F00", "-", "$(n/t)\\,\\prod_{j<t}(1+j/n)$, rigorous for complex"),
-    "sharp": (sharp, "#009E73", "-.", "$(n^3/t^3)\\,e^{t^2/2n}$, as derived"),
-    "limit": (joint_limit, "#0072B2", ":", "$n^{3/2}\\,I(t/\\sqrt{n})$, joint limit"),
+    "rigorous": (rigorous, "0.3", (0, (8, 2)), "$(n/t)\\,\\prod_{j<t}(1+j/n)$, rigorous for complex"),
+    "sharp": (sharp, "#56B4E9", "-.", "$(n^3/t^3)\\,e^{t^2/2n}$, as derived"),
+    "limit": (joint_limit, "#000000", ":", "$n^{3/2}\\,I(t/\\sqrt{n})$, joint limit"),
 }
 
 
@@ -195,10 +196,12 @@ def draw(data):
         ax.set_title(title)
     handles = [Line2D([], [], color=colour[n], linewidth=2, label=f"$n={n}$") for n in SIZES]
     handles += [
-        Line2D([], [], color="0.3", linestyle="-", label="complex"),
-        Line2D([], [], color="0.3", linestyle="--", label="real"),
+        Line2D([], [], linestyle="none", label=" "),
+        Line2D([], [], color="0.3", linestyle="-", label="complex in (c), (d), (f)"),
+        Line2D([], [], color="0.3", linestyle="--", label="real in (c), (d), (f)"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=7, title="(c)\N{EN DASH}(f)")
+    title = "(c)\N{EN DASH}(f); all curves of (e) are for complex $W$, its line styles are its own"
+    fig.legend(handles=handles, loc="outside lower center", ncols=4, title=title)
     return fig
 
 
@@ -208,7 +211,7 @@ def curves(ax, data, field):
     t, log_mean = exact(SHOWN, field, logs.shape[1])
     low, median, high = np.quantile(logs, [0.05, 0.5, 0.95], axis=0) / math.log(10)
     ax.fill_between(t, low, high, color="0.85", linewidth=0)
-    ax.plot(t, median, color="0.45", linewidth=2)
+    ax.plot(t, median, color="0.6", linewidth=2.5)
     ax.plot(t, log_mean / math.log(10), color="#000000")
     for bound, color, style, _ in BOUNDS.values():
         ax.plot(t, bound(t, SHOWN) / math.log(10), color=color, linestyle=style)
@@ -217,7 +220,7 @@ def curves(ax, data, field):
     handles = [Line2D([], [], color="#000000", label="exact mean")]
     handles += [Line2D([], [], color=color, linestyle=style, label=label) for _, color, style, label in BOUNDS.values()]
     handles += [
-        Line2D([], [], color="0.45", linewidth=2, label="median"),
+        Line2D([], [], color="0.6", linewidth=2.5, label="median"),
         Patch(color="0.85", label="5% to 95%"),
     ]
     shown = handles[:5] if field == "complex" else handles[5:]
@@ -256,11 +259,11 @@ def steps_of_the_derivation(ax, colour):
     for n in SIZES[::2]:
         t, log_mean = exact(n, "complex", 6 * math.isqrt(n))
         ax.plot(t / math.sqrt(n), np.exp(log_mean - joint_limit(t, n)), color=colour[n])
-    ax.plot(alpha, np.exp(substitution - log_integral), color="#D55E00", linestyle="--")
+    ax.plot(alpha, np.exp(substitution - log_integral), color="0.45", linestyle="--")
     ax.plot(alpha, np.exp(last - log_integral), color="#56B4E9", linestyle="-.")
     handles = [
         Line2D([], [], color="0.3", label="exact / $n^{3/2}I(\\alpha)$: sum to integral"),
-        Line2D([], [], color="#D55E00", linestyle="--", label="$2(\\cosh(\\alpha^2/2)-1)/\\alpha^3$ / $I(\\alpha)$"),
+        Line2D([], [], color="0.45", linestyle="--", label="$2(\\cosh(\\alpha^2/2)-1)/\\alpha^3$ / $I(\\alpha)$"),
         Line2D([], [], color="#56B4E9", linestyle="-.", label="$\\alpha^{-3}e^{\\alpha^2/2}$ / $I(\\alpha)$"),
     ]
     ax.legend(handles=handles, loc="upper center")

@@ -36,6 +36,7 @@ from rmt.campaign import Cell, Experiment
 SIZES = (16, 64, 256)
 LONGEST = 4  # steps, in units of n
 SHOWN = 2.4  # steps of panel (b), in units of sqrt(n)
+STYLES = ("o", "-."), ("s", "--"), ("^", ":")  # of SIZES there: markers, and lines of what is exact
 # Independent factors are drawn as whole matrices where that takes milliseconds, else one chi variable each.
 METHODS = {16: "dense", 64: "dense", 256: "lazy"}
 COUNTS = {"fresh": {16: 2000, 64: 500, 256: 10_000}, "same": {16: 4000, 64: 1000, 256: 300}}
@@ -245,7 +246,7 @@ def over_time(ax, data, options, colour):
 
 def hidden_means(ax, data, options, colour):
     for family in FAMILIES:
-        for n, marker in zip(SIZES, "os^", strict=True):
+        for n, (marker, style) in zip(SIZES, STYLES, strict=True):
             ensemble = ensembles(options)[family, n]
             last = min(visible(family, n, of_states=True), SHOWN * math.sqrt(n))
             t = np.unique(np.linspace(1, last, 8).astype(int))
@@ -256,15 +257,18 @@ def hidden_means(ax, data, options, colour):
             curve = np.arange(1, int(SHOWN * math.sqrt(n)) + 1)
             if family == "same":
                 exact = rmt.log_mean_hidden_norm(curve, n, options["field"]) - np.log(curve)
-                ax.plot(curve / math.sqrt(n), np.exp(exact), color="#D55E00", linestyle=(0, (1, 1)), linewidth=1.3)
+                ax.plot(curve / math.sqrt(n), np.exp(exact), color="#D55E00", linestyle=style, linewidth=1.1)
     ax.axhline(1, color="#D55E00", linestyle=(0, (1, 1)), linewidth=1.3)
-    ax.set(xlim=(0, SHOWN), ylim=(0.8, 1.8), xlabel="$t/\\sqrt{n}$")
+    ax.set(xlim=(0, SHOWN + 0.1), ylim=(0.8, 1.8), xlabel="$t/\\sqrt{n}$")
     ax.set_title("(b) $E\\,\\|h_t\\|^2 / (n t)$, with 2 standard errors")
+    grey = {"linewidth": 1.1, "markerfacecolor": "0.45", "markeredgecolor": "0.45"}
     handles = [
-        Line2D([], [], color="0.45", marker=marker, linewidth=0, label=f"$n={n}$")
-        for n, marker in zip(SIZES, "os^", strict=True)
+        Line2D([], [], color="#D55E00", marker=marker, linestyle=style, label=f"$n={n}$", **grey)
+        for n, (marker, style) in zip(SIZES, STYLES, strict=True)
     ]
-    ax.legend(handles=handles, loc="upper left")
+    ax.legend(
+        handles=handles, loc="upper left", title="points: sampled; lines: exact", title_fontsize=7, handlelength=3.5
+    )
 
 
 def law_of_products(ax, data, options):

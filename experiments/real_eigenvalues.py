@@ -28,6 +28,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from intervals import share
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import special, stats
@@ -132,12 +133,6 @@ def present(data, out, options):
 
 
 # The tables
-
-
-def share(hits):
-    """Return a proportion and its 95% interval (Wilson)."""
-    test = stats.binomtest(int(np.sum(hits)), len(hits))
-    return test.statistic, *test.proportion_ci(method="wilson")
 
 
 def row(n, data):

@@ -24,6 +24,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from intervals import share
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import optimize, special, stats
@@ -116,18 +117,21 @@ def present(data, out, options):
 
 
 def chance(n, method, data, options):
-    """Return the chance that the discretised matrix is unstable, whatever the scale, without a shift."""
+    """Return the chance that the discretised matrix of scale 1 is unstable without a shift, with its 95% interval.
+
+    For bilinear and zoh it is that at every scale and step; for euler it depends on their product.
+    """
     radii = data[unshifted(n, method, options)]
-    hits, size = int(np.sum(radii > 1)), len(radii)
-    share = (hits + 1) / (size + 2)
+    unstable, low, high = share(radii > 1)
     return {
         "n": n,
         "field": options["field"],
         "method": method,
         "step": STEP,
-        "samples": size,
-        "p_unstable": hits / size,
-        "p_se": math.sqrt(share * (1 - share) / (size + 3)),
+        "samples": len(radii),
+        "p_unstable": unstable,
+        "p_low": low,
+        "p_high": high,
         "p_exact": exact_chance(n, method, options["field"]),
     }
 
@@ -226,16 +230,16 @@ def without_shift(ax, data, options):
         stable = 1 - found.p_unstable
         x = np.array(SMALL) * 1.08 ** (shift - 1)
         seen = stable > 0
-        label = f"{method}, step {STEP:g}" if method == "euler" else f"{method}, any step"
-        error = np.minimum(2 * found.p_se, 0.9 * stable)
+        label = f"euler, scale $\\times$ step {STEP:g}" if method == "euler" else f"{method}, any scale, step"
+        error = np.array([found.p_high - found.p_unstable, found.p_unstable - found.p_low])  # of what is stable
         ax.errorbar(
-            x[seen], stable[seen], error[seen], color=colour[method], marker=marker, linestyle="none", label=label
+            x[seen], stable[seen], error[:, seen], color=colour[method], marker=marker, linestyle="none", label=label
         )
         bound = 3 / found.samples[~seen]  # 95% certain where none of the samples is stable
         ax.plot(x[~seen], bound, color=colour[method], marker="v", markerfacecolor="white", linestyle="none")
     exact = {n: exact_chance(n, "zoh", options["field"]) for n in SMALL}
     ax.plot(list(exact), 1 - np.array(list(exact.values())), "_", color="#D55E00", markersize=16, zorder=5)
-    ax.set(yscale="log", ylim=(1e-5, 1.5), xlabel="$n$", ylabel="P(stable)", title="(a) no shift: whatever the scale")
+    ax.set(yscale="log", ylim=(1e-5, 1.5), xlabel="$n$", ylabel="P(stable)", title="(a) no shift; 95%")
     ax.set_xscale("log", base=2)
     ax.set_xticks(SMALL, [str(n) for n in SMALL])
     ax.minorticks_off()

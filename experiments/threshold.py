@@ -304,18 +304,20 @@ def with_band(ax, a, quantiles, color, band):
 
 
 def thresholds(left, right, table):
-    """Panels (d) and (e)."""
+    """Panels (d) and (e), in black and grey: colours are sizes in the others."""
     error = [table.a_median - table.a_median_low, table.a_median_high - table.a_median]
-    left.errorbar(table.n, table.a_median, error, color="#0072B2", marker="o", linestyle="none", label="median; 95%")
-    left.plot(table.n, table.a_exact_mean, color="#D55E00", marker="s", linestyle="none", label="exact mean")
+    median = {"color": "#000000", "marker": "o", "linestyle": "none", "label": "median; 95%"}
+    exact = {"color": "0.45", "marker": "s", "markerfacecolor": "white", "linestyle": "none", "label": "exact mean"}
+    left.errorbar(table.n, table.a_median, error, **median)
+    left.plot(table.n, table.a_exact_mean, **exact)
     left.axhline(ROOT, color="0.45", linestyle="--", label=f"$a^*={ROOT:.4f}$, where $I(a)={FACTOR:g}a$")
     left.set(xscale="log", xlabel="$n$", ylabel="$t^*/\\sqrt{n}$", ylim=(2.3, 5.7))
     left.legend()
     known = table[~table.slope.isna()]
     error = [known.slope - known.slope_low, known.slope_high - known.slope]
-    right.errorbar(known.n / 2, known.slope, error, color="#0072B2", marker="o", linestyle="none", label="median; 95%")
+    right.errorbar(known.n / 2, known.slope, error, **median)
     mean = np.log(table.a_exact_mean).diff().dropna() / math.log(4) + 0.5
-    right.plot(known.n / 2, mean, color="#D55E00", marker="s", linestyle="none", label="exact mean")
+    right.plot(known.n / 2, mean, **exact)
     right.axhline(0.5, color="0.45", linestyle="--", label="$t^*\\propto\\sqrt{n}$")
     right.set(xscale="log", xlabel="$n$ (middle of two sizes)", ylabel="slope", ylim=(0.2, 0.6))
     right.legend(loc="lower right")

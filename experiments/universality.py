@@ -21,6 +21,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from intervals import share
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -32,6 +33,9 @@ COUNTS = {8: 8000, 16: 8000, 32: 5000, 64: 3000, 128: 1000, 256: 250}
 QUICK_COUNTS = {8: 400, 16: 400, 32: 200, 64: 100, 128: 20, 256: 4}
 LEVEL = 0.95
 SHOWN = 32  # the size of panel (a)
+# Of panel (c): the shift that counts as small, the end of the linear part of its axis, and ticks.
+SMALL, LINEAR = 0.05, 0.1
+SHIFTS = (-1, -0.3, -0.1, -0.05, 0, 0.05, 0.1, 0.3, 1)
 
 # Law of the entries: arguments, colour, marker. Excess kurtosis: 0, -0.63, -1.2, -2, 6, and infinite.
 ENTRIES = {
@@ -84,8 +88,7 @@ def row(name, n, sample, options):
     ks = stats.ks_1samp(sample, law.cdf)
     # |D_N - D| <= sup |F_N - F|, and that is below this with probability 0.95 (Dvoretzky, Kiefer, Wolfowitz, Massart).
     band = math.sqrt(math.log(2 / (1 - LEVEL)) / (2 * size))
-    unstable = stats.binomtest(int(np.sum(sample > 1)), size)
-    p_low, p_high = unstable.proportion_ci(LEVEL, method="wilson")
+    unstable, p_low, p_high = share(sample > 1, LEVEL)
     mean_error = stats.norm.ppf((1 + LEVEL) / 2) * stats.sem(sample)
     return {
         "entries": name,
@@ -103,8 +106,8 @@ def row(name, n, sample, options):
         "sd_exact": sd,
         "sd_mc": sample.std(ddof=1),
         "p_exact": p,
-        "p_mc": unstable.statistic,
-        "p_shift": unstable.statistic - p,
+        "p_mc": unstable,
+        "p_shift": unstable - p,
         "p_shift_low": p_low - p,
         "p_shift_high": p_high - p,
     }
@@ -155,13 +158,19 @@ def draw(data, table, options):
         against_n(ax, table, column, low, high)
         ax.set(ylabel=label)
     second.set(yscale="log", ylim=(3e-3, 0.6))
+    # Linear where the light tails are, logarithmic where Student's t with 3 degrees of freedom is.
+    third.set_yscale("symlog", linthresh=LINEAR, linscale=1.5)
+    third.set_yticks(SHIFTS, [f"{shift:g}".replace("-", "\N{MINUS SIGN}") for shift in SHIFTS])
+    third.text(0.03, 0.93, f"logarithmic beyond $\\pm{LINEAR:g}$", transform=third.transAxes, fontsize=7)
+    third.yaxis.minorticks_off()
+    third.axhspan(-SMALL, SMALL, color="0.85", linewidth=0, zorder=0)
     n = np.array(list(COUNTS))
     second.plot(n, 0.65 / n, color="0.45", linewidth=0.7, linestyle="--", zorder=0.5)
     second.text(11.5, 0.085, "$\\propto 1/n$", ha="center")
     titles = (
         f"(a) difference of distribution functions, $n={SHOWN}$",
         "(b) its largest value; 95%",
-        "(c) shift of the mean; 95%",
+        f"(c) shift of the mean; 95%; grey: within {SMALL:g}",
         "(d) shift of the probability of instability; 95%",
     )
     for ax, title in zip((first, second, third, fourth), titles, strict=True):

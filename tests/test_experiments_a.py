@@ -1,14 +1,18 @@
 """Experiments on convergence, universality, rescaling, threshold, growth bound and real eigenvalues.
 
-The heavy test runs each as the command does, with --quick. The others draw small cells, present them, and hold the
-tables against exact laws; what an experiment computes by itself is held against another implementation.
+The first test runs each as the command does, with --quick: heavy, but for the cheapest. The others draw small cells,
+present them, and hold the tables against exact laws; what an experiment computes by itself is held against another
+implementation.
 """
 
 import math
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import colors
+from matplotlib.figure import Figure
 from oracles import MAX_Z, MIN_P, check_law, check_mean
 from presenting import EXPERIMENTS, STEMS, presented
 from scipy import integrate, optimize, special, stats
@@ -16,9 +20,12 @@ from scipy import integrate, optimize, special, stats
 import rmt
 from rmt.cli import main
 
+BLACK = "#000000"
+# One whole run of seconds is among the quick tests.
+CHEAP = "growth_bound"
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", STEMS)
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.heavy if n != CHEAP else ()) for n in STEMS])
 def test_quick_run(name, tmp_path, capsys):
     path = EXPERIMENTS / f"{name}.py"
     assert main(["run", str(path), "--out", str(tmp_path), "--quick"]) == 0
@@ -93,8 +100,9 @@ def test_no_limit_below_164(load):
 # universality
 
 
-def test_universality(load, tmp_path):
-    module = load("universality", COUNTS={8: 0, 16: 0}, SHOWN=16)
+def test_universality(load, tmp_path, monkeypatch):
+    module, figures = load("universality", COUNTS={8: 0, 16: 0}, SHOWN=16), []
+    monkeypatch.setattr(module.plotting, "save_figure", lambda fig, stem: figures.append(fig))
     table = presented(module, tmp_path, lambda cell: 300)["universality"].set_index(["entries", "n"])
     assert list(table.index) == [(name, n) for name in module.ENTRIES for n in (8, 16)]
     band = math.sqrt(math.log(40) / 600)
@@ -112,6 +120,10 @@ def test_universality(load, tmp_path):
         if name == "Student t, df 3":
             assert line.ks_low > 0.15
             assert line.ks_pvalue < 1e-9
+    # The heavy tail does not press the shifts of the others flat.
+    panel = figures[0].axes[2]
+    small = panel.transData.transform([(8, -0.05), (8, 0.05)])
+    assert np.ptp(panel.transAxes.inverted().transform(small)[:, 1]) > 0.15
     heavier = table.xs(8, level="n").sd_mc
     assert heavier["Rademacher"] < heavier["normal"] < heavier["Student t, df 5"]
 
@@ -207,6 +219,21 @@ def test_threshold_is_where_the_median_crosses(load, monkeypatch):
     monkeypatch.setattr(module, "REPLICAS", 1)
     spread = np.std([module.threshold_replicas(logs, 64)[0] for logs in fresh], ddof=1)
     assert 0.6 < replicas.std() / spread < 1.7
+
+
+def test_colours_that_are_sizes_stand_for_nothing_else(load):
+    module = load("threshold")
+    table = pd.DataFrame({"n": [64, 256], "a_exact_mean": [2.5, 2.6], "slope": [math.nan, 0.3]})
+    for column in ("a_median", "a_median_low", "a_median_high", "slope_low", "slope_high"):
+        table[column] = table.slope if "slope" in column else 5.0
+    axes = Figure().subplots(2)
+    module.thresholds(*axes, table)
+    used = {colors.to_hex(line.get_color()) for ax in axes for line in ax.lines}
+    assert len(used) > 1
+    assert not used & {colour.lower() for colour in rmt.plotting.colours(module.SIZES).values() if colour != BLACK}
+    module = load("growth_bound")
+    used = {colour for _, colour, *_ in module.BOUNDS.values()}
+    assert not used & {colour for colour in rmt.plotting.colours(module.SIZES).values() if colour != BLACK}
 
 
 def test_first_passage(load):

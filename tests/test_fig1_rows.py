@@ -56,6 +56,8 @@ def test_rows_table_and_figure(small_fig1, tmp_path, monkeypatch):
     table = pd.read_csv(tmp_path / "rows.csv", na_values="undefined")
     rows = small_fig1.fig1_rows
     panels = figures[0].axes
+    labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert any("Truncated: density of Gaussian entries of the same variance" in label for label in labels)
     assert len(panels) == 18
     assert [ax.get_ylabel().splitlines()[0] for ax in panels[::3]] == [
         f"$\\mathbf{{{name}}}$".replace(" ", "\\ ") for name in (*small_fig1.NAMES, *rows.NAMES)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rmt.cli import main
-from rmt.cli.report import NO_EXPERIMENTS
+from rmt.cli.report import NO_EXPERIMENTS, VARIANTS
 from tools import gallery
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +18,7 @@ ENTRIES = {part.split("\n")[0]: part for part in re.split(r"^## ", TEXT, flags=r
 TEXTS = {path.stem: path.read_text("utf-8") for path in (ROOT / "experiments").glob("*.py")}
 # Those that train need an extra; docs/training.md shows them.
 NAMES = [name for name, text in TEXTS.items() if "\nexperiment = " in text and "rmt.training" not in text]
-NAMES = sorted(set(NAMES) - set(NO_EXPERIMENTS))
+NAMES = sorted({*NAMES, *VARIANTS} - set(NO_EXPERIMENTS))
 
 
 def test_every_experiment_is_in_the_gallery():
@@ -58,7 +58,10 @@ def test_entry_has_figure_caption_and_command(name, capsys, monkeypatch):
         figure.load()
     (block,) = re.findall(r"```sh\n(.*?)```", entry, flags=re.DOTALL)
     commands = [shlex.split(line, comments=True) for line in block.splitlines()]
-    assert all(command[:3] == ["rmt", "run", f"experiments/{name}.py"] for command in commands)
+    experiment, options = VARIANTS.get(name, (name, {}))
+    assert all(command[:3] == ["rmt", "run", f"experiments/{experiment}.py"] for command in commands)
+    flags = [word for option, value in options.items() for word in (f"--{option}", value)]
+    assert " ".join(flags) in " ".join(commands[0])
     monkeypatch.chdir(ROOT)
     for command in commands:
         assert main([*command[1:], "--help"]) == 0
@@ -68,17 +71,26 @@ def test_entry_has_figure_caption_and_command(name, capsys, monkeypatch):
     assert 100 < len(caption.strip()) < 700
 
 
+def test_the_rows_of_the_reviewers_have_a_figure_and_their_finding():
+    assert VARIANTS["fig1_rows"] == ("fig1", {"rows": "all"})
+    entry = ENTRIES["fig1_rows"]
+    for word in ("log t", "Uniform", "harmonic number", "Glorot/2", "bounded", "4/3"):
+        assert word in entry
+
+
 def test_make_gallery_shrinks_the_figures_of_a_run(tmp_path):
     results, out = tmp_path / "results", tmp_path / "gallery"
-    (results / "one").mkdir(parents=True)
+    for name in ("one", "fig1_rows"):
+        (results / name).mkdir(parents=True)
     (results / "index.html").write_text("")
     out.mkdir()
     pixels = np.full((600, 900, 4), 255, np.uint8)
     pixels[:, :450, 1:3] = 0  # red on the left, white on the right
     Image.fromarray(pixels).save(results / "one" / "one.png", dpi=(300, 300))
+    Image.fromarray(pixels).save(results / "fig1_rows" / "fig1.png", dpi=(300, 300))
     gallery.main(results, out)
-    (path,) = out.iterdir()
-    with Image.open(path) as figure:
+    assert sorted(path.name for path in out.iterdir()) == ["fig1_rows.png", "one.png"]
+    with Image.open(out / "one.png") as figure:
         assert figure.size == (450, 300)
         half_a_dot_per_metre = 0.0254 / 2  # PNG holds whole ones
         assert figure.info["dpi"] == pytest.approx((150, 150), abs=half_a_dot_per_metre)

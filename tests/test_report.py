@@ -10,6 +10,7 @@ from demos import run
 from matplotlib.figure import Figure
 
 from rmt import plotting
+from rmt.campaign import status
 from rmt.checks import InputError
 from rmt.cli import main
 from rmt.report import write_index, write_report
@@ -236,3 +237,20 @@ def test_reproduce_runs_what_it_is_asked_for(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("rmt.cli.report.ROOT", tmp_path)
     assert main(["reproduce"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_reproduce_runs_variants_of_experiments_too(tmp_path, capsys, monkeypatch):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "demo.py").write_text(FILE.replace("FAILING", "-1"))
+    monkeypatch.setattr("rmt.cli.report.ROOT", tmp_path)
+    monkeypatch.setattr("rmt.cli.report.VARIANTS", {"shout": ("demo", {"loud": True}), "lost": ("gone", {})})
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "--workers", "1", "--quick"]) == 0
+    results = tmp_path / "results" / "all"
+    index = (results / "index.html").read_text()
+    assert re.findall(r'href="(\w+)/report.html"', index) == re.findall(r"<h2>(\w+)</h2>", index) == ["demo", "shout"]
+    options = [status(results / name).options for name in ("demo", "shout")]
+    assert options == [{"loud": False}, {"loud": True}]
+    capsys.readouterr()
+    assert main(["reproduce", "--only", "lost"]) == 2
+    assert "demo, shout" in capsys.readouterr().err

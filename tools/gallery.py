@@ -6,6 +6,8 @@ python -m tools.gallery RESULTS [GALLERY]
 import sys
 from pathlib import Path
 
+from rmt.cli.report import VARIANTS
+
 DPI = 150
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
 
@@ -22,11 +24,11 @@ def shrink(source, target):
 
 
 def main(results, gallery=GALLERY):
-    """Shrink RESULTS/NAME/NAME.png for every NAME there is."""
-    figures = [folder / f"{folder.name}.png" for folder in sorted(Path(results).iterdir()) if folder.is_dir()]
-    for figure in figures:
-        target = Path(gallery) / figure.name
-        shrink(figure, target)
+    """Shrink RESULTS/NAME/NAME.png for every NAME there is; the figure of a variant has the experiment's name."""
+    for folder in sorted(path for path in Path(results).iterdir() if path.is_dir()):
+        experiment, _ = VARIANTS.get(folder.name, (folder.name, {}))
+        target = Path(gallery) / f"{folder.name}.png"
+        shrink(folder / f"{experiment}.png", target)
         print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 

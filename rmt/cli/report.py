@@ -9,6 +9,8 @@ from rmt import checks
 from rmt.cli.common import DONE, INCOMPLETE, INTERRUPTED, NO_EXTRA, STATUSES, Parser, complain, number, say
 
 NO_EXPERIMENTS = ("template",)
+# What `rmt reproduce` runs besides each experiment at its defaults: name -> experiment, and options.
+VARIANTS: dict[str, tuple[str, dict[str, str]]] = {"fig1_rows": ("fig1", {"rows": "all"})}
 ROOT = Path(__file__).parents[2]  # of a clone
 
 
@@ -42,20 +44,24 @@ def reproduce(arguments: list[str], resume: str) -> int:
     files = {path.stem: path for path in sorted((ROOT / "experiments").glob("*.py")) if _is_experiment(path)}
     if not files:
         raise checks.InputError("reproduce runs the experiments of a clone of rmt, and this rmt is installed without")
-    unknown = [name for name in given.only or [] if name not in files]
+    variants = {name: (file, options) for name, (file, options) in VARIANTS.items() if file in files}
+    known = sorted([*files, *variants])
+    unknown = [name for name in given.only or [] if name not in known]
     if unknown:
-        raise checks.InputError(f"--only must name experiments ({', '.join(files)}), got {unknown[0]!r}")
-    names = given.only or list(files)
+        raise checks.InputError(f"--only must name experiments ({', '.join(known)}), got {unknown[0]!r}")
+    names = given.only or known
     out, done, failed = Path(given.out), [], []
     for i, name in enumerate(names, 1):
         complain(f"[{i}/{len(names)}] {name}", DONE)
-        experiment = campaign.load(_shown(files[name]))
+        file, options = variants.get(name, (name, {}))
+        experiment = campaign.load(_shown(files[file]))
         # Where a quick run has other cells, it cannot become a full one.
         folder = f"{name}-quick" if given.quick and experiment.quick_options else name
         try:
             outcome = campaign.run(
                 experiment,
                 out / folder,
+                options=options,
                 quick=given.quick,
                 seed=given.seed,
                 workers=given.workers,
@@ -71,10 +77,10 @@ def reproduce(arguments: list[str], resume: str) -> int:
             failed.append(name)
     if not done:
         return complain("rmt: every one of these experiments needs an extra that is not installed", NO_EXTRA)
-    folders = [folder for name in files for folder in (name, f"{name}-quick")]
+    folders = [folder for name in known for folder in (name, f"{name}-quick")]
     # Those of earlier calls too.
-    known = [folder for folder in folders if folder in done or (out / folder / PAGE).is_file()]
-    say(f"results are in {out}; open {write_index(out, known)}")
+    there = [folder for folder in folders if folder in done or (out / folder / PAGE).is_file()]
+    say(f"results are in {out}; open {write_index(out, there)}")
     if failed:
         return complain(f"rmt: samples failed in {', '.join(failed)}; the same command tries them again", INCOMPLETE)
     return DONE

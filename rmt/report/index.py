@@ -69,7 +69,7 @@ def write_index(directory: str | os.PathLike, runs: Sequence[str]) -> Path:
         figures = images(store.directory)
         claim = store.manifest["about"].split("\n\n")[0].replace("\n", " ").strip()
         figure = figures[0].data if figures else ""
-        cards.append(Card(store.configuration["experiment"], claim, f"{name}/{PAGE}", figure))
+        cards.append(Card(name, claim, f"{name}/{PAGE}", figure))
     path = directory / INDEX
     try:
         commit(path, environment().get_template("index.html.jinja").render(cards=cards).encode())
