@@ -6,6 +6,7 @@ import pickle
 import re
 import struct
 import sys
+import threading
 import types
 import zipfile
 from collections import OrderedDict
@@ -71,16 +72,16 @@ def test_unstable_is_status_1_and_says_what_to_do(capsys, bad, tmp_path):
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_an_audit_that_takes_long_says_where_it_stands(capsys, monkeypatch, terminal):
+def test_an_audit_that_takes_long_says_where_it_stands(monkeypatch, terminal):
+    said, heard = [], threading.Event()
+    monkeypatch.setattr("rmt.cli.audit.complain", lambda line, status: said.append(line) or heard.set())
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setattr("rmt.cli.audit.FIRST_SECONDS", 0.01 if terminal else 1e6)
     monkeypatch.setattr("rmt.cli.audit.LINE_SECONDS", 1e6 if terminal else 0.01)
-    said = ""
     with waiting() as progress:
         audit(named({"a": STABLE, "b": STABLE}), progress=progress)
-        while said.count("\n") < 1:
-            said += capsys.readouterr().err
-    assert re.match(r"rmt audit: (reading|[01] of 2 done, at [ab], n = 12); \d+ s\n", said)
+        assert heard.wait(60)
+    assert re.fullmatch(r"rmt audit: (reading|[01] of 2 done, at [ab], n = 12); \d+ s", said[0])
 
 
 def test_progress_is_told_of_each_recurrence(monkeypatch):
