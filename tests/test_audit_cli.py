@@ -6,6 +6,7 @@ import pickle
 import re
 import struct
 import sys
+import threading
 import types
 import zipfile
 from collections import OrderedDict
@@ -16,13 +17,20 @@ import pandas as pd
 import pytest
 
 import rmt
+from rmt.audit.arrays import named
 from rmt.audit.figure import MOST, draw, shown
 from rmt.audit.weights import COLUMNS, audit
 from rmt.cli import main
+from rmt.cli.audit import waiting
 
 DOCS = (Path(__file__).parents[1] / "docs" / "audit.md").read_text()
 UNSTABLE = 1.3 * rmt.glorot(12).draw(rng=0)
 STABLE = 0.5 * rmt.glorot(12).draw(rng=0)
+
+
+@pytest.fixture(autouse=True)
+def _no_lines_on_slow_machines(monkeypatch):
+    monkeypatch.setattr("rmt.cli.audit.LINE_SECONDS", 1e6)
 
 
 def run(capsys, *arguments):
@@ -61,6 +69,26 @@ def test_unstable_is_status_1_and_says_what_to_do(capsys, bad, tmp_path):
     gain = float(re.search(r"by ([\d.]+)\.$", last)[1])
     np.savez(bad, W_hh=gain * UNSTABLE)
     assert run(capsys, bad, "--steps", 2000)[0] == 0
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_an_audit_that_takes_long_says_where_it_stands(monkeypatch, terminal):
+    said, heard = [], threading.Event()
+    monkeypatch.setattr("rmt.cli.audit.complain", lambda line, status: said.append(line) or heard.set())
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setattr("rmt.cli.audit.FIRST_SECONDS", 0.01 if terminal else 1e6)
+    monkeypatch.setattr("rmt.cli.audit.LINE_SECONDS", 1e6 if terminal else 0.01)
+    with waiting() as progress:
+        audit(named({"a": STABLE, "b": STABLE}), progress=progress)
+        assert heard.wait(60)
+    assert re.fullmatch(r"rmt audit: (reading|[01] of 2 done, at [ab], n = 12); \d+ s", said[0])
+
+
+def test_progress_is_told_of_each_recurrence(monkeypatch):
+    monkeypatch.setenv("RMT_NUM_THREADS", "1")
+    told = []
+    audit(named({"a": STABLE, "b": STABLE}), progress=lambda *args: told.append((*args[:2], args[2].name)))
+    assert told == [(0, 2, "a"), (1, 2, "b")]
 
 
 def test_json_has_the_documented_keys(capsys, bad, tmp_path):

@@ -151,6 +151,15 @@ def test_gain_of_a_matrix_far_from_normal_obeys_the_growth():
     assert diagnose(1.01 * result.gain * W, 1000, LIMIT).step_limit is not None
 
 
+def test_gain_of_a_nilpotent_matrix():
+    for W in (3 * np.eye(100, k=-1), 1e40 * np.eye(4, k=1)):
+        result = diagnose(W, 1000, LIMIT)
+        assert (result.radius, result.verdict) == (0, PASSES)
+        assert 0 < result.gain < 1
+        assert diagnose(result.gain * W, 1000, LIMIT).step_limit is None
+        assert diagnose(1.01 * result.gain * W, 1000, LIMIT).step_limit is not None
+
+
 def test_gain_of_huge_matrices():
     W = 1e60 * rmt.glorot(20).draw(rng=0)
     gain = diagnose(W, 1000, LIMIT).gain

@@ -128,6 +128,31 @@ def test_many_unknown_squares_are_no_recurrent_network():
     assert len(parts(weights, only=["*.3.*"])) == 1
 
 
+def test_halves_of_a_weight_norm_are_not_audited():
+    halves = {"rnn.weight_hh_l0_g": array(H, 1), "rnn.weight_hh_l0_v": array(H, H)}
+    with pytest.raises(InputError, match=r"half of a weight norm: audit the weight .*remove_weight_norm\)") as error:
+        parts(halves)
+    assert "--only" not in str(error.value)
+    found = reasons(halves | {"weight_hh_l1": array(H, H)})
+    assert all(found[name].startswith("half of a weight norm") for name in halves)
+    assert list(parts({"weight_v": array(H, H)})) == ["weight_v"]  # without a g it is another's name
+
+
+def test_a_complex_vector_is_assumed_diagonal_where_nothing_else_is_found():
+    d = 1.1 * np.exp(1j * np.arange(3))
+    for weights in ({"A": d, "bias": array(3)}, {"W": d}):
+        (found,) = parts(weights).values()
+        assert (found.kind, found.reason) == ("diagonal", "complex vector, assumed to be eigenvalues")
+        assert found.name not in reasons(weights)
+        np.testing.assert_array_equal(found.load(), d)
+        assert rmt.audit_weights(weights).unstable.tolist() == [True]
+    assert list(parts({"A": d, "x": array(H, H)})) == ["x"]
+    assert list(parts({"A": d, "Lambda": d})) == ["Lambda"]
+    for weights in ({"A": d.real}, {str(i): d for i in range(17)}, {"embedding": d}):
+        with pytest.raises(InputError, match="no recurrent matrix was found"):
+            parts(weights)
+
+
 def test_only_chooses_by_name():
     weights = {"weight_hh_l0": array(4 * H, H), "weight_ih_l1": array(H, H), "d": array(H), "x": array(2, 3)}
     assert len(parts(weights, only=["weight_hh*"])) == 5
@@ -298,10 +323,12 @@ def test_bad_weights(weights, words):
         ({"limit": 1.0}, "limit must be"),
         ({"limit": np.nan}, "limit must be"),
         ({"gates": "shut"}, "'open', 'rest'"),
+        ({"only": 3}, "only must be a pattern of names, or several of them, got 3"),
+        ({"only": ["a", 3]}, "only must be a pattern of names, or several of them, got ['a', 3]"),
     ],
 )
 def test_bad_options(options, words):
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=re.escape(words)):
         rmt.audit_weights(np.eye(2), **options)
 
 

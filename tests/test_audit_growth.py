@@ -10,7 +10,7 @@ from scipy.linalg import schur
 
 import rmt
 from rmt.audit.growth import DenseGrowth, DiagonalGrowth
-from rmt.audit.numerical_range import numerical_radius, support
+from rmt.audit.numerical_range import bounds, numerical_radius, support
 from rmt.parallel import one_blas_thread
 
 
@@ -152,6 +152,28 @@ def test_numerical_radius_by_brute_force(field, seed):
         assert exact <= high * (1 + 1e-14)
         assert high <= (1 + tol) * low
     assert support(W, 0.0) == pytest.approx(np.linalg.eigvalsh((W + W.conj().T) / 2)[-1], rel=1e-13)
+
+
+@pytest.mark.parametrize("field", ["real", "complex"])
+def test_bounds_of_large_matrices_hold_the_eigenvalue(monkeypatch, field):
+    W = rmt.glorot(40, field).draw(rng=1)
+    matrices = [W, W - 3 * np.eye(40), -np.eye(40), np.zeros((40, 40)), np.diag(np.arange(40.0)), np.eye(40, k=1)]
+    exact = [(A, angle, support(A, angle)) for A in matrices for angle in (0.0, 0.7, math.pi)]
+    monkeypatch.setattr("rmt.audit.numerical_range.LARGE", 40)
+    for A, angle, value in exact:
+        low, high = bounds(A, angle)
+        scale = np.abs(A).max()
+        assert low <= value + 1e-13 * scale
+        assert value <= high + 1e-13 * scale
+        assert high - low <= 1e-5 * abs(value) * (1 + 1e-6)
+    low, high = numerical_radius(W)
+    assert 1e-5 < high / low - 1 <= 0.005
+
+
+def test_a_krylov_space_that_misses_the_largest_eigenvalue_is_not_believed(monkeypatch):
+    monkeypatch.setattr("rmt.audit.numerical_range.LARGE", 4)
+    monkeypatch.setattr("rmt.audit.numerical_range.eigsh", lambda *args, **options: np.array([3.0]))
+    assert bounds(np.diag([1.0, 2.0, 3.0, 4.0]), 0.0) == pytest.approx((4.0, 4.0))
 
 
 def test_numerical_radius_of_normal_matrices_is_the_radius():

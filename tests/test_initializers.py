@@ -273,6 +273,10 @@ BAD = [
     (lambda: initializers.ring((8, 4), gates=2), "gates must be 1 for complex eigenvalues"),
     (lambda: initializers.ring((4, 5), dtype=float), r"must have shape \(\.\.\., n, n\)"),
     (lambda: initializers.ring(4, field="complex", dtype=float), "dtype must be complex for field='complex'"),
+    (lambda: initializers.exact_radius(8, 1e6, dtype="float16"), "radius must be smaller for float16, which ends"),
+    (lambda: initializers.ring(8, r_max=1e6, dtype="float16"), "r_max must be smaller for float16"),
+    (lambda: initializers.uniform_disc(8, r_max=1e40, dtype="complex64"), "r_max must be smaller for complex64"),
+    (lambda: initializers.orthogonal(8, gain=1e6, dtype="float16"), "gain must be smaller for float16"),
 ]
 
 

@@ -72,6 +72,8 @@ def test_a_configuration_survives_json():
         (lambda: ModelConfig(init="rescaled:layers=1.5"), ("rescaled:layers", "an integer", "'1.5'")),
         (lambda: ModelConfig(init="rescaled:rule=paper,alpha=0.1"), ("alpha", "'paper'")),
         (lambda: ModelConfig(init="truncated:corrected=maybe"), ("corrected", "'true', 'false'")),
+        (lambda: ModelConfig(init="rescaled:alpha=0.05,alpha=0.5"), ("'rescaled'", "once", "alpha")),
+        (lambda: ModelConfig(init="exact:0.9,0.5"), ("'exact'", "once", "radius", "0.9,0.5")),
         (lambda: ModelConfig(init="ring:r_min=1.5"), ("r_min", "<= 0.999")),
     ],
 )

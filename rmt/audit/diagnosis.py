@@ -248,7 +248,7 @@ def _gain(
 
     # The largest gain up to 1 that brings the radius to the target; then, rarely, one that the growth allows too.
     if shift == 0:
-        gain = min(1.0, target / radius(1.0))
+        gain = min(1.0, target / radius(1.0)) if radius(1.0) > 0 else 1.0
     else:
         gain = _largest(1.0, lambda g: radius(g) <= target, 1e-9)
     if passes(_floor(gain)):

@@ -19,6 +19,8 @@ MAX_MATRICES = 1000  # in one array
 MAX_ASSUMED = 16  # arrays; more of them are a network of another kind, such as a transformer
 
 UNKNOWN = "square, of an unknown name beside known ones: --all audits it"
+SHAPELESS = "named as a recurrence, but of no shape that is known for one"
+ASSUMABLE = ("a vector", SHAPELESS)  # of complex entries, where nothing else is found
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,19 @@ def find(
             unknown.append(weight)
             continue
         if reason is None and layout is not None and weight.numeric:
-            reason = "named as a recurrence, but of no shape that is known for one"
+            reason = SHAPELESS
         skipped.append(Skipped(name, weight.shape, reason or _why_not(weight)))
     if not (only or every or found) and len(unknown) > MAX_ASSUMED:
         raise checks.InputError(
             f"{len(unknown):,} square arrays are there, and no name says which is recurrent, as in {unknown[0].name}; "
             "--only NAME chooses, --all audits them all"
         )
+    if not (only or found or unknown):
+        vectors = [asked[array.name] for array in skipped if array.name in asked and array.reason in ASSUMABLE]
+        vectors = [weight for weight in vectors if "complex" in weight.dtype and len(weight.shape) == 1]
+        if len(vectors) <= MAX_ASSUMED:
+            found += [_vector(weight, "complex vector, assumed to be eigenvalues") for weight in vectors]
+            skipped = [array for array in skipped if array.name not in {weight.name for weight in vectors}]
     if only or every or not found:
         for weight in unknown:
             parts = list(_by_shape(weight, bool(only), weight.name in only))
@@ -120,7 +128,8 @@ def find(
         looked_at = [array for array in skipped if array.name in asked]
         shown = ", ".join(f"{array.name} {array.shape} ({array.reason})" for array in looked_at[:3])
         rest = f" and {len(looked_at) - 3} more" if len(looked_at) > 3 else ""
-        eligible = any(_may_be_asked_for(asked[array.name]) for array in looked_at)
+        parts_of_none = [asked[array.name] for array in looked_at if not names.is_shadow(array.name, weights)]
+        eligible = any(map(_may_be_asked_for, parts_of_none))
         hint = "; --only NAME (only= in Python) chooses one" if eligible else ""
         raise checks.InputError(f"no recurrent matrix was found among {shown}{rest}{hint}")
     place = {name: i for i, name in enumerate(weights)}
@@ -139,7 +148,7 @@ def _diagonals(weights: dict[str, Weight], asked: dict[str, Weight]) -> tuple[li
     """Return the diagonal recurrences of which an array is asked for, and all arrays that they are read from."""
     found: list[Recurrence] = []
     used: dict[str, Weight] = {}
-    for rule, members in diagonal.groups({n: w for n, w in weights.items() if not names.is_shadow(n)}):
+    for rule, members in diagonal.groups({n: w for n, w in weights.items() if not names.is_shadow(n, weights)}):
         arrays = {weight.name: weight for weight in members.values()}
         if not arrays.keys() & asked.keys():
             continue
@@ -205,10 +214,12 @@ def _by_shape(weight: Weight, chosen: bool, in_full: bool) -> Iterator[Recurrenc
         for name, load in _matrices(weight):
             yield from _gate(name, weight, "", "square, asked for" if chosen else "square, assumed recurrent", load)
     elif in_full and weight.numeric and len(weight.shape) == 1:
-        n = weight.shape[0]
-        diagonal.check_size(weight.name, n)
-        why = "a vector, asked for: its entries as eigenvalues"
-        yield Recurrence(weight.name, weight.name, "diagonal", why, n, weight.array)
+        yield _vector(weight, "a vector, asked for: its entries as eigenvalues")
+
+
+def _vector(weight: Weight, why: str) -> Recurrence:
+    diagonal.check_size(weight.name, weight.shape[0])
+    return Recurrence(weight.name, weight.name, "diagonal", why, weight.shape[0], weight.array)
 
 
 def _matrices(weight: Weight) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:

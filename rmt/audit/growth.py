@@ -96,16 +96,18 @@ class DenseGrowth:
     def _descend(self, accepted: Callable[[int, float], bool]) -> tuple[int, float]:
         """Return the largest t, and log S_t, for which accepted(t, log S_t); where it fails it fails ever after."""
         t, value = 0, -math.inf
-        visited = _Scaled.of(np.eye(self.n, dtype=self._levels[0][0].matrix.dtype))  # W^t* W^t
+        visited = _Scaled.of(np.eye(self.n, dtype=self._levels[0][0].matrix.dtype))  # V = W^t* W^t
+        pending: _Scaled | None = None  # a power that V still lacks
         for level in reversed(range(len(self._levels))):
             power, gramian = self._levels[level]
             further = t + 2**level
             if further > self.steps:
                 continue
+            if pending is not None:
+                visited, pending = pending.adjoint() @ (visited @ pending), None
             sum_ = float(np.logaddexp(value, _log_trace(visited, gramian) - math.log(self.n)))
             if accepted(further, sum_):
-                t, value = further, sum_
-                visited = power.adjoint() @ (visited @ power)
+                t, value, pending = further, sum_, power
         return t, value
 
     def log_mean_square(self, t: int) -> float:

@@ -26,6 +26,10 @@ SHADOWS = (
     (re.compile(r"(.*[./])?parametrizations[./].*"), "a parametrization: audit the weight that it makes"),
 )
 
+# Norm and direction as torch.nn.utils.weight_norm keeps them, side by side.
+WEIGHT_NORM = re.compile(r"(.*)_([gv])")
+NORMED = "half of a weight norm: audit the weight that both make (torch.nn.utils.remove_weight_norm)"
+
 # What stands beside a recurrence.
 OTHERS = (
     (re.compile(r"(.*[./])?weight_ih(_l\d+)?(_reverse)?"), "input weights"),
@@ -60,7 +64,7 @@ class Layout(NamedTuple):
 
 def layout(name: str, names: Container[str]) -> Layout | None:
     """Return how the array `name`, among others called `names`, holds recurrences; None if its name does not say it."""
-    if is_shadow(name):
+    if is_shadow(name, names):
         return None
     parts = _split(name)
     leaf, parent = parts[-1], parts[-2] if len(parts) > 1 else ""
@@ -79,18 +83,25 @@ def layout(name: str, names: Container[str]) -> Layout | None:
     return None
 
 
-def is_shadow(name: str) -> bool:
-    """Whether the array is a copy or a fragment of a weight."""
-    return any(pattern.fullmatch(name) for pattern, _ in SHADOWS)
+def is_shadow(name: str, names: Container[str]) -> bool:
+    """Whether the array, among others called `names`, is a copy or a fragment of a weight."""
+    return _is_normed(name, names) or any(pattern.fullmatch(name) for pattern, _ in SHADOWS)
 
 
 def otherwise(name: str, names: Container[str]) -> str | None:
     """Return what the name says that the array is, if not recurrent; None if it says nothing."""
+    if _is_normed(name, names):
+        return NORMED
     for pattern, reason in SHADOWS + OTHERS:
         if pattern.fullmatch(name):
             return reason
     recurrent = re.sub(r"(^|[./])kernel(:0)?$", r"\1recurrent_kernel\2", name)
     return "input weights" if recurrent != name and recurrent in names else None
+
+
+def _is_normed(name: str, names: Container[str]) -> bool:
+    half = WEIGHT_NORM.fullmatch(name)
+    return half is not None and f"{half[1]}_{'g' if half[2] == 'v' else 'v'}" in names and "weight" in half[1]
 
 
 def _split(name: str) -> list[str]:

@@ -13,6 +13,7 @@ from rmt import checks
 from rmt.audit.arrays import Weight, first_line, named
 
 MAX_PICKLE = 100_000_000  # bytes of what describes the tensors, without their data
+MAX_INSTRUCTIONS = 5_000_000  # of all pickles of a file; a tensor takes some forty
 
 # Up to 2.5, a file could execute code under weights_only=True (CVE-2025-32434).
 OLDEST = (2, 6)
@@ -55,7 +56,8 @@ def read(path: Path) -> dict[str, Weight]:
             name="torch",
         )
     try:
-        with warnings.catch_warnings():
+        # Sparse indices are checked: those out of range would be written to.
+        with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):
             warnings.simplefilter("ignore")
             tree = torch.load(path, map_location="cpu", weights_only=True, mmap=archived or None)
     except Exception as error:
@@ -83,27 +85,33 @@ def _look_through(path: Path, archived: bool) -> None:
                 if member.file_size > MAX_PICKLE:
                     raise checks.InputError(f"its pickle takes {member.file_size:,} bytes")
                 with archive.open(member) as file:
-                    _look_at_pickle(file)
+                    _look_at_pickle(file, MAX_INSTRUCTIONS)
         else:
             with path.open("rb") as file:
                 # A magic number, the version, the system, the tree of tensors, the keys of their data.
+                left = MAX_INSTRUCTIONS
                 for _ in range(5):
-                    _look_at_pickle(file)
+                    left = _look_at_pickle(file, left)
     except checks.InputError as error:
         raise checks.InputError(f"{path} cannot be read: {error}") from error
     except Exception as error:
         raise checks.InputError(f"{path} cannot be read: its pickle is broken ({first_line(error)})") from error
 
 
-def _look_at_pickle(file: IO[bytes]) -> None:
+def _look_at_pickle(file: IO[bytes], left: int) -> int:
+    """Look through a pickle of at most `left` instructions; return how many then are left."""
     strings: list[Any] = ["?", "?"]
     for opcode, argument, _ in pickletools.genops(file):
+        left -= 1
+        if left < 0:
+            raise checks.InputError(f"its pickle has more than {MAX_INSTRUCTIONS:,} instructions")
         if opcode.name in ("GLOBAL", "INST"):
             _allow(str(argument).split(" ")[0], str(argument).replace(" ", "."))
         elif opcode.name == "STACK_GLOBAL":
             _allow(str(strings[0]), f"{strings[0]}.{strings[1]}")
         elif isinstance(argument, str):
             strings = [strings[1], argument]
+    return left
 
 
 def _allow(module: str, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,24 +85,35 @@ def audit(
     gates: str = "open",
     only: str | Sequence[str] = (),
     every: bool = False,
+    progress: Callable[[int, int, Recurrence], None] | None = None,
 ) -> Audit:
-    """Audit named arrays; the arguments are those of :func:`audit_weights`."""
+    """Audit named arrays; the arguments are those of :func:`audit_weights`.
+
+    `progress` is told, as each recurrence is begun, how many are done, how many there are, and which it is.
+    """
     steps = checks.integer("steps", steps, maximum=MAX_STEPS)
     limit = 10 * math.sqrt(steps) if limit is None else checks.real("limit", limit, above=1)
     gates = checks.choice("gates", gates, GATES)
-    only = (only,) if isinstance(only, str) else tuple(only)
-    found, skipped = find(weights, only=only, every=every)
+    patterns: tuple = tuple(only) if isinstance(only, Iterable) and not isinstance(only, str) else (only,)
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise checks.InputError(f"only must be a pattern of names, or several of them, got {checks.shown(only)}")
+    found, skipped = find(weights, only=patterns, every=every)
     for recurrence in found:
         _check_memory(recurrence, steps)
     counted = ("matrix", "diagonal", "at rest", *(("candidate",) if gates == "open" else ()))
 
+    done: list[Recurrence] = []
+
     def one(recurrence: Recurrence) -> Finding:
+        if progress is not None:
+            progress(len(done), len(found), recurrence)
         try:
             shift, factor = recurrence.shift, recurrence.factor
             diagnosis = diagnose(recurrence.load(), steps, limit, shift=shift, factor=factor)
         except checks.InputError as error:
             text = str(error)
             raise checks.InputError(text if recurrence.array in text else f"{recurrence.name}: {text}") from error
+        done.append(recurrence)
         return Finding(recurrence, diagnosis, recurrence.kind in counted)
 
     return Audit(parallel.thread_map(one, found, len(found)), skipped, steps, limit, gates)

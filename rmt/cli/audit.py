@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmt import checks
 from rmt.audit.diagnosis import EXPLODES
 from rmt.audit.finding import UNKNOWN
-from rmt.cli.common import DONE, FINDING, STATUSES, Parser, number, print_json, say
+from rmt.cli.common import DONE, FINDING, STATUSES, Parser, complain, number, print_json, say
 
 if TYPE_CHECKING:
+    from rmt.audit.finding import Recurrence
     from rmt.audit.weights import Audit, Finding
 
 LEGEND = (
@@ -24,6 +30,7 @@ TANH = (
     "These steps are those of the linear recurrence. A tanh keeps the state itself within 1; behind one, it is small",
     "differences and gradients that grow like this, as long as the state is near 0. The advice is the same.",
 )
+FIRST_SECONDS, LINE_SECONDS = 2.0, 20.0  # to the first line on a terminal; elsewhere, and between lines
 SENTENCES = 8  # of unstable matrices that are named one by one
 
 
@@ -38,7 +45,8 @@ def audit(arguments: list[str], resume: str) -> int:
     weights = read(given.file)
     options = {"limit": given.limit, "gates": given.gates, "only": given.only or (), "every": given.all}
     try:
-        found = audit_arrays(weights, steps=given.steps, **options)
+        with waiting() as progress:
+            found = audit_arrays(weights, steps=given.steps, progress=progress, **options)
     except checks.InputError as error:
         text = str(error)
         raise checks.InputError(text if text.startswith(given.file) else f"{given.file}: {text}") from error
@@ -48,6 +56,29 @@ def audit(arguments: list[str], resume: str) -> int:
     else:
         say(_as_text(found, given.file, written))
     return FINDING if found.unstable else DONE
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[int, int, Recurrence], None]]:
+    """Say on standard error where an audit stands, when it takes long; yield what is told of each recurrence."""
+    began, ended, line = time.monotonic(), threading.Event(), ["reading"]
+
+    def progress(done: int, count: int, recurrence: Recurrence) -> None:
+        line[0] = f"{done} of {count} done, at {recurrence.name}, n = {recurrence.n:,}"
+
+    def tell() -> None:
+        pause = FIRST_SECONDS if sys.stderr.isatty() else LINE_SECONDS
+        while not ended.wait(pause):
+            complain(f"rmt audit: {line[0]}; {time.monotonic() - began:.0f} s", DONE)
+            pause = LINE_SECONDS
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield progress
+    finally:
+        ended.set()
+        teller.join()
 
 
 def _parser() -> Parser:

@@ -44,6 +44,15 @@ FIELDS = {
     "evaluate_every": "steps between evaluations; default a tenth of all, or an epoch",
     "seed": "of initialisation, batches and dropout; default 0",
 }
+# What of a task is no matter of --option, and what to do instead.
+OWN = {
+    "data": ": use --data",
+    "length": ": use --length",
+    "size": ": use --size",
+    "seed": ": use --data-seed",
+    "name": ", which is TASK",
+    "progress": ", which the command sets",
+}
 TEXT = ("recurrence", "init", "norm", "encoder", "pooling", "scan")
 
 
@@ -60,7 +69,7 @@ def run(arguments: list[str], resume: str) -> int:
     from rmt.training.tasks import load_task, task_function
 
     task_function(given.task)
-    options = dict(option(text) for text in given.option or [])
+    options = _options(given.option or [])
     common = {"data": given.data, "length": given.length, "size": given.size, "seed": given.data_seed}
     checks.optional("jax", "train")
     from rmt.training.fit import fit
@@ -141,6 +150,18 @@ def option(text: str) -> tuple[str, Any]:
         return name, number(value)
     except argparse.ArgumentTypeError:
         return name, value
+
+
+def _options(texts: list[str]) -> dict[str, Any]:
+    """Read all NAME=VALUE; those that have an option of the command to themselves are refused."""
+    options: dict[str, Any] = {}
+    for name, value in map(option, texts):
+        if name in OWN:
+            raise checks.InputError(f"--option cannot set {name!r}{OWN[name]}")
+        if name in options:
+            raise checks.InputError(f"--option must name each option once, got {name!r} again")
+        options[name] = value
+    return options
 
 
 def _parser() -> Parser:

@@ -131,7 +131,9 @@ def orthogonal(
     blocks = square_blocks("shape", _square(shape), gates)
     field, dtype = number(field, dtype, "real")
     gain = checks.real("gain", gain, above=0)
-    return gain * _drawn(Haar(blocks.n, field), blocks, dtype, rng)
+    with np.errstate(over="ignore"):
+        drawn = gain * _drawn(Haar(blocks.n, field), blocks, dtype, rng)
+    return _rounded(drawn, dtype, "gain", gain)
 
 
 def uniform_disc(
@@ -275,7 +277,9 @@ def exact_radius(
     blocks = square_blocks("shape", _square(shape), gates)
     field, dtype = number(field, dtype, "real")
     matrices = glorot(blocks.n, field).draw(blocks.count, rng=rng).reshape(blocks.separate)
-    return np.asarray(blocks.join(scale_to_radius(matrices, radius), np)).astype(dtype, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = scale_to_radius(matrices, radius)
+    return _rounded(np.asarray(blocks.join(scaled, np)), dtype, "radius", radius)
 
 
 def check_gain_options(rule: str, alpha: float | None, layers: int) -> None:
@@ -317,10 +321,21 @@ def _spectrum(
     if own == "complex":
         sizes = vectors("shape", shape if isinstance(shape, Iterable) else (shape,), gates)
         ensemble = Diagonal(sizes[-1], law[0], field, *law[1:])
-        return ensemble.draw_eigenvalues(math.prod(sizes[:-1]), rng=rng).reshape(sizes).astype(dtype, copy=False)
+        drawn = ensemble.draw_eigenvalues(math.prod(sizes[:-1]), rng=rng).reshape(sizes)
+        return _rounded(drawn, dtype, "r_max", law[2])
     if field == "complex":
         raise checks.InputError(f"dtype must be complex for field='complex', got {dtype}")
     blocks = square_blocks("shape", _square(shape), gates)
     eigenvalues = Diagonal(blocks.n, law[0], field, *law[1:]).draw_eigenvalues(blocks.count, rng=rng)
     matrices = block_diagonal(eigenvalues.real, eigenvalues.imag, np.asarray).reshape(blocks.separate)
-    return np.asarray(blocks.join(matrices, np)).astype(dtype, copy=False)
+    return _rounded(np.asarray(blocks.join(matrices, np)), dtype, "r_max", law[2])
+
+
+def _rounded(drawn: np.ndarray, dtype: np.dtype, name: str, value: float) -> np.ndarray:
+    """Return what was drawn in its type; `name` and `value` are the argument that can be too large for it."""
+    with np.errstate(over="ignore"):
+        rounded = drawn.astype(dtype, copy=False)
+    if not np.isfinite(rounded).all():
+        largest = float(np.finfo(dtype).max)
+        raise checks.InputError(f"{name} must be smaller for {dtype}, which ends at {largest:.4g}, got {value!r}")
+    return rounded

@@ -238,7 +238,8 @@ class Config:
     def changed(self, **changes: Any) -> Config:
         """Return the configuration with some fields of its model or training replaced, by their names.
 
-        Of `epochs` and `steps`, the one that is given replaces the other.
+        Of `epochs` and `steps`, the one that is given replaces the other. Where that changes what `warm_up` counts,
+        and it is not given, it becomes a tenth of the length.
 
         Raises
         ------
@@ -249,6 +250,9 @@ class Config:
             changes.setdefault("epochs", None)
         elif changes.get("epochs") is not None:
             changes.setdefault("steps", None)
+        length = next((name for name in ("steps", "epochs") if changes.get(name) is not None), None)
+        if length is not None and getattr(self.train, length) is None and "warm_up" not in changes:
+            changes["warm_up"] = checks.integer(length, changes[length]) // 10
         parts: dict[str, Any] = {}
         for part in ("model", "train"):
             present = getattr(self, part)

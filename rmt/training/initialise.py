@@ -98,6 +98,8 @@ class Initialisation:
             if key not in OPTIONS[name]:
                 allowed = ", ".join(OPTIONS[name]) or "none"
                 raise checks.InputError(f"init {name!r} has the options: {allowed}; got {part!r}")
+            if key in options:
+                raise checks.InputError(f"init {name!r} takes each option once, got {key} again in {rest.strip()!r}")
             options[key] = _value(f"{name}:{key}", value, OPTIONS[name][key])
         result = cls(name, tuple(sorted(options.items())))
         result._check()

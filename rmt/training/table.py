@@ -37,6 +37,8 @@ PAPER_ROWS = (
     "diagonal/glorot/state-layer-norm",
     "diagonal/rescaled/state-layer-norm",
     "lru/ring",
+    "lru/uniform",
+    "lru/rescaled",
 )
 ROWS = (
     "dense/glorot",
@@ -108,6 +110,7 @@ SIZES = {
         {
             "listops": Training("listops", preset("listops")),
             "imdb": Training("imdb", preset("imdb")),
+            "cifar-grey": Training("cifar", preset("cifar"), {"colour": "grey"}),
             "cifar": Training("cifar", preset("cifar"), {"colour": "flat"}),
         },
         PAPER_ROWS,

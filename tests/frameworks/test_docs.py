@@ -1,4 +1,4 @@
-"""The examples of docs/initializers.md, and that of the README, run."""
+"""The examples of docs/initializers.md, and those of the README, run."""
 
 import importlib.util
 import re
@@ -24,10 +24,13 @@ def test_example(title, code, tmp_path, monkeypatch):
     exec(compile(code, title, "exec"), {})
 
 
-def test_example_of_the_readme():
-    pytest.importorskip("torch")
-    (code,) = re.findall(r"```py\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
+@pytest.mark.parametrize(("framework", "index"), [("torch", 0), ("jax", 1)])
+def test_examples_of_the_readme(framework, index):
+    pytest.importorskip(framework)
+    blocks = re.findall(r"```py\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2
+    assert f"rmt.initializers.{framework} " in blocks[index]
+    exec(compile(blocks[index], "README.md", "exec"), {})
 
 
 def test_the_table_names_what_there_is():
