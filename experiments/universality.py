@@ -6,9 +6,10 @@ Claim. The limit law of the radius is the same for all independent entries of eq
 (Cipolloni, Erdos & Xu 2023), so that what the paper derives from Gaussian matrices should serve the uniform and
 truncated initialisers in use. All entries here have variance 1/n.
 
-Found. True for light tails, and early: for uniform, truncated and Rademacher entries the distance to the exact Gaussian
-law falls faster than 1/sqrt(n) (Rademacher: 0.073, 0.048, 0.026 at n = 8, 16, 32), and from n = 64 on it is below what 3000 draws
-show (0.03); the mean is right to 0.05 sd up to n = 128, P(rho > 1) to 0.05 at n = 8 and to 0.02 from n = 64 on.
+Found. True for light tails, and early: for uniform, truncated and Rademacher entries the distance to the exact
+Gaussian law falls faster than 1/sqrt(n) (Rademacher: 0.073, 0.048, 0.026 at n = 8, 16, 32), and from n = 64 on it
+is below what 3000 draws show (0.03); the mean is right to 0.05 sd up to n = 128, P(rho > 1) to 0.05 at n = 8 and to
+0.02 from n = 64 on.
 Student's t with 5 degrees of freedom follows slowly: distance 0.083 at n = 8, still 0.03 to 0.06 at n = 64 and 128,
 P(rho > 1) too small by 0.02. With 3 degrees, where the fourth moment is infinite and the theorem silent, it fails at
 every n tried: distance 0.27 at n = 8 and 0.16 at 256, P(rho > 1) too small by 0.11 to 0.24, radii 2 to 7 times as
