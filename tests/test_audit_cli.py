@@ -1,5 +1,6 @@
 """`rmt audit`: exit statuses, what it prints and writes, and torch files without torch."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -235,6 +236,7 @@ def torch(monkeypatch):
     fake.__version__ = "2.13.0+cpu"
     fake.Tensor = type("Tensor", (), {})
     fake.calls = []
+    fake.sparse = types.SimpleNamespace(check_sparse_tensor_invariants=contextlib.nullcontext)
 
     def load(path, **options):
         fake.calls.append(options)

@@ -256,12 +256,12 @@ def test_an_experiment_asks_for_files_before_it_computes(tmp_path, monkeypatch):
         (tmp_path / "listops-1000" / name).touch()
     for folder in ("train/pos", "train/neg", "test/pos", "test/neg"):
         (tmp_path / "aclImdb" / folder).mkdir(parents=True)
-    with pytest.raises(checks.InputError, match=r"task cifar: .*data_batch_1 is not there"):
+    with pytest.raises(checks.InputError, match=r"task cifar-grey: .*data_batch_1 is not there"):
         table.experiment.cells(options)
     (tmp_path / "cifar-10-batches-py").mkdir()
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
         (tmp_path / "cifar-10-batches-py" / name).touch()
-    assert len(table.experiment.cells(options)) == 6
+    assert len(table.experiment.cells(options)) == 8
     size = table.Size({"sunspots": Training("sunspots", table.Config())}, (), 1)
     with pytest.raises(checks.InputError, match=r"task sunspots: .*SN_m_tot_V2.0.csv is not there"):
         table.check_files(size, ["sunspots"])
