@@ -55,6 +55,14 @@ def part(seconds, remaining, each=1.0):
     return SimpleNamespace(seconds=seconds, remaining=remaining, each=each, open=True)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_a_first_run_says_that_it_compiles(tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr("rmt.campaign.runner.NOTICE_SECONDS", 0.1)
+    monkeypatch.setattr("rmt.campaign.runner.canary", lambda: time.sleep(seconds))
+    said = lines_of(tmp_path, campaign.Cell(slow, None, {"seconds": 0.0}), 4)
+    assert said[0].startswith("compiling the kernels, once") is (seconds > 0)
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [

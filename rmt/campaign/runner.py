@@ -20,6 +20,7 @@ from rmt import checks, parallel
 from rmt.campaign.cells import Cell
 from rmt.campaign.coordinator import Coordinator
 from rmt.campaign.engines import make_engine
+from rmt.campaign.numerics import canary
 from rmt.campaign.plan import DEFAULT_SEED, Experiment, Plan, call_user, make_plan
 from rmt.campaign.progress import Silent
 from rmt.campaign.schedule import CHUNK_SECONDS
@@ -29,6 +30,7 @@ from rmt.campaign.store import MANIFEST, OURS, Store
 if TYPE_CHECKING:
     import pandas as pd
 
+NOTICE_SECONDS = 3.0  # of silence, before it is said what takes long
 ECHO_SECONDS = 0.25  # within which a second signal is the first one, passed on by make or timeout
 
 
@@ -154,12 +156,15 @@ def run(
     before = _stamps(Path(out)) if begun else {}
     if scheduler is not None and not begun:
         start_engine().close()  # so that an address where nobody is leaves nothing behind
+    progress = Silent() if progress is None else progress
+    if not begun:
+        _compile_kernels(progress)
     store = Store.create(out, plan)
     work = Coordinator(
         plan=plan,
         store=store,
         start_engine=start_engine,
-        progress=Silent() if progress is None else progress,
+        progress=progress,
         deadline=deadline,
         mix=bool(allow_mixed_numerics),
         chunk_seconds=chunk_seconds,
@@ -186,6 +191,18 @@ def run(
         mixed=mixed,
         written=[path for path in sorted(after) if after[path] != before.get(path)],
     )
+
+
+def _compile_kernels(progress: Silent) -> None:
+    """Compute the canary, which compiles the kernels where that was not done yet: say so where it takes long."""
+    words = "compiling the kernels, once for this installation: a minute, or several on a slow machine"
+    notice = threading.Timer(NOTICE_SECONDS, progress.message, [words])
+    notice.daemon = True
+    notice.start()
+    try:
+        canary()
+    finally:
+        notice.cancel()
 
 
 def _present(plan: Plan, store: Store, data: dict[Cell, np.ndarray]) -> pd.DataFrame:
