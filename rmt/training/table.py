@@ -245,7 +245,8 @@ def build(name: str, sizes: Mapping[str, Size]) -> Experiment:
         return write(data, made, {task: baseline_cell(size.tasks[task]) for task in made}, out, name)
 
     options = {"size": tuple(sizes), "tasks": "", "rows": "", "emulate_paper": False}
-    return Experiment(name, cells, samples, options, present, quick_options={"size": "quick"})
+    quick = {"size": "quick"} if "quick" in sizes else {}
+    return Experiment(name, cells, samples, options, present, quick_options=quick)
 
 
 experiment = build("table1", SIZES)
