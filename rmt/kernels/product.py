@@ -42,6 +42,22 @@ def _tile(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     out[3, 0], out[3, 1], out[3, 2], out[3, 3], out[3, 4], out[3, 5] = d0, d1, d2, d3, d4, d5
 
 
+@kernel(fastmath={"reassoc", "contract", "nsz"}, forceinline=True)
+def _pair(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+    """Fill out[s, i] = sum_k W[i, k] h[s, k] for two vectors: W comes from memory once."""
+    u, v = h[0], h[1]
+    for row in range(0, len(W), 4):
+        i = min(row, len(W) - 4)  # the last four overlap those before
+        w0, w1, w2, w3 = W[i], W[i + 1], W[i + 2], W[i + 3]
+        a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = 0.0
+        for k in range(W.shape[1]):
+            a, b = u[k], v[k]
+            a0, a1, a2, a3 = a0 + a * w0[k], a1 + a * w1[k], a2 + a * w2[k], a3 + a * w3[k]
+            b0, b1, b2, b3 = b0 + b * w0[k], b1 + b * w1[k], b2 + b * w2[k], b3 + b * w3[k]
+        out[0, i], out[0, i + 1], out[0, i + 2], out[0, i + 3] = a0, a1, a2, a3
+        out[1, i], out[1, i + 1], out[1, i + 2], out[1, i + 3] = b0, b1, b2, b3
+
+
 @kernel(forceinline=True)
 def multiply(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     """Fill out[s] = W h[s], for W (n, n) or a diagonal (n,), and h, out (S, n); all C-contiguous and of one type."""
@@ -49,6 +65,8 @@ def multiply(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
         for s in range(len(h)):
             for j in range(len(W)):
                 out[s, j] = W[j] * h[s, j]
+    elif len(h) == 2 and len(W) >= 4 and W.itemsize == 8:
+        _pair(W, h, out)
     elif len(h) < VECTORS or len(W) < ROWS:
         for s in range(len(h)):
             np.dot(W, h[s], out[s])

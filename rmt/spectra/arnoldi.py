@@ -16,14 +16,17 @@ import numpy as np
 from rmt.kernels.reduction import hessenberg_eigenvalues
 from rmt.kernels.ritz import EPS, eigenpair
 from rmt.spectra.certificate import Criterion, Leading
+from rmt.spectra.edge import outermost
 
-Product = Callable[[np.ndarray], np.ndarray]
+Product = Callable[[np.ndarray], np.ndarray]  # of W with each row (m, n)
 
 FIRST = 16  # dimension at the first check, or a little more; it doubles up to
-DENSE = 5.0  # times sqrt(n), from where it grows by
+DENSE = 5.0  # times sqrt(n), to where the second space grows along, and from where the first grows by
 STEP = 0.6  # times sqrt(n)
-SURVEY = 1.9  # all Ritz values are computed when the dimension has grown by this factor
+SURVEY = 1.9  # the outermost Ritz values are looked for when the dimension has grown by this factor
+BY_COUNT = 100  # dimensions from which they are counted, and not all computed
 NEAR, MOST = 0.01, 4  # Ritz values that are followed meanwhile: how far from the outermost, relative, and how many
+DOUBT = 10.0  # errors by which one must be further in than another to be followed no longer
 SHARES = 0.6, 0.7, 0.8, 0.9, 1.0  # dimensions of the second space, in that of the first
 AGREEMENT = 1e-4  # relative accuracy that is asked of the second
 SINGULAR = 1e-14  # a product that leaves the space by less, relative, does not leave it
@@ -41,49 +44,46 @@ class Ritz(NamedTuple):
 class Arnoldi:
     """Orthonormal basis V of the Krylov space of a random vector, by rows, and H with W V = V H."""
 
-    def __init__(self, product: Product, n: int, dtype: type, limit: int, seed: int) -> None:
-        self.product, self.n, self.k = product, n, 0
+    def __init__(self, n: int, dtype: type, limit: int, seed: int) -> None:
+        self.n, self.k = n, 0
         # What is never touched takes address space alone.
         self.V: np.ndarray = np.empty((limit + 1, n), dtype)
         self.H: np.ndarray = np.zeros((limit + 1, limit), dtype)
         self.closed = False  # whether the space is invariant
         self._surveyed = 0
-        self._followed: list[complex] = []
+        self._followed: np.ndarray = np.empty(0, np.complex128)
         rng = np.random.default_rng(seed)
         start = rng.standard_normal(n) + (1j * rng.standard_normal(n) if dtype is np.complex128 else 0.0)
         self.V[0] = start / np.linalg.norm(start)
 
-    def extend(self, k: int) -> None:
-        """Enlarge the space to dimension k, unless it is invariant before."""
-        V, H = self.V, self.H
-        while self.k < k and not self.closed:
-            j = self.k
-            w = self.product(V[j])
-            size = before = _norm(w)
-            for _ in range(2):  # twice is enough, and mostly once is
-                overlaps = V[: j + 1].conj() @ w
-                w = w - overlaps @ V[: j + 1]
-                H[: j + 1, j] += overlaps
-                left = _norm(w)
-                if left > 0.7 * before:
-                    break
-                before = left
-            self.k = j + 1
-            self.closed = self.k == self.n or left <= SINGULAR * size
-            if not self.closed:
-                H[j + 1, j] = left
-                V[j + 1] = w / left
+    def add(self, w: np.ndarray) -> None:
+        """Enlarge the space by w = W V[k]."""
+        V, H, j = self.V, self.H, self.k
+        size = before = _norm(w)
+        for _ in range(2):  # twice is enough, and mostly once is
+            overlaps = V[: j + 1].conj() @ w
+            w = w - overlaps @ V[: j + 1]
+            H[: j + 1, j] += overlaps
+            left = _norm(w)
+            if left > 0.7 * before:
+                break
+            before = left
+        self.k = j + 1
+        self.closed = self.k == self.n or left <= SINGULAR * size
+        if not self.closed:
+            H[j + 1, j] = left
+            V[j + 1] = w / left
 
     def outermost(self, criterion: Criterion) -> Ritz:
         """Return the Ritz value where `criterion` is largest."""
         H = self.H[: self.k, : self.k]
         if self.k > SURVEY * self._surveyed:
             self._surveyed = self.k
-            values = hessenberg_eigenvalues(H.T)
+            values = self._ritz_values(H.T.copy(), criterion)
             if H.dtype == np.float64:
                 values = values[values.imag >= 0]
             values = values[np.argsort(-criterion(values), kind="stable")][:MOST]
-            self._followed = list(values[criterion(values) >= criterion(values[0]) - NEAR * np.abs(values).max()])
+            self._followed = values[criterion(values) >= criterion(values[0]) - NEAR * np.abs(values).max()]
         size = float(np.linalg.norm(H))
         below = abs(self.H[self.k, self.k - 1])
         pairs = []
@@ -91,8 +91,27 @@ class Arnoldi:
             z, x, residual, overlap = eigenpair(H, value, size)
             residual = math.hypot(residual, below * abs(x[-1]))
             pairs.append(Ritz(z, residual, (residual + EPS * size) / overlap if overlap > EPS else math.inf, x))
-        self._followed = [pair.value for pair in pairs]
-        return max(pairs, key=lambda pair: float(criterion(np.array(pair.value))))
+        values, errors = np.array([pair.value for pair in pairs]), np.array([pair.error for pair in pairs])
+        best = int(np.argmax(criterion(values)))
+        in_doubt = criterion(values) + DOUBT * errors >= criterion(values[best]) - DOUBT * errors[best]
+        self._followed = values[in_doubt]
+        return pairs[best]
+
+    def _ritz_values(self, columns: np.ndarray, criterion: Criterion) -> np.ndarray:
+        """Return the outermost Ritz values; maybe not all of those further in than the first."""
+        edge = outermost(columns, self.n) if criterion is np.abs and self.k >= BY_COUNT else None
+        return hessenberg_eigenvalues(columns) if edge is None else edge.z
+
+
+def _extend(product: Product, *dimensions: tuple[Arnoldi, int]) -> None:
+    """Enlarge each space to its dimension, unless it is invariant before, all by one product at a time."""
+    while True:
+        growing = [space for space, k in dimensions if space.k < k and not space.closed]
+        if not growing:
+            return
+        images = product(np.array([space.V[space.k] for space in growing]))
+        for space, w in zip(growing, images, strict=True):
+            space.add(w)
 
 
 def _norm(w: np.ndarray) -> float:
@@ -118,16 +137,17 @@ def krylov_outermost(
 
     The eigenvalue has a relative error of at most `tol` to first order.
     """
-    first, second = (Arnoldi(product, n, dtype, limit, seed) for seed in (1, 2))
+    first, second = (Arnoldi(n, dtype, limit, seed) for seed in (1, 2))
+    together = math.ceil(DENSE * math.sqrt(n))
     for k in _dimensions(n, limit):
-        first.extend(k)
+        _extend(product, (first, k), (second, min(k, together)))
         found = first.outermost(criterion)
         if found.error > tol * abs(found.value):
             continue
-        for share in SHARES:
-            second.extend(math.ceil(share * first.k))
+        for dimension in sorted({max(second.k, math.ceil(share * first.k)) for share in SHARES}):
+            _extend(product, (second, dimension))
             if _agree(found, second.outermost(criterion), criterion, tol):
-                residual = _residual(first, found)
+                residual = _residual(product, first, found)
                 return Leading(found.value, residual, "krylov") if residual <= _allowed(first, found) else None
     return None
 
@@ -140,13 +160,14 @@ def _agree(found: Ritz, other: Ritz, criterion: Criterion, tol: float) -> bool:
     return bool(same or (other.error <= tol * size and abs(found_far - other_far) <= accuracy))
 
 
-def _residual(space: Arnoldi, pair: Ritz) -> float:
+def _residual(product: Product, space: Arnoldi, pair: Ritz) -> float:
     """Return |W x - lambda x| of the Ritz vector x, |x| = 1, from the matrix itself."""
     x = pair.vector @ space.V[: space.k]
     if space.V.dtype == np.complex128:
-        image = space.product(x)
+        image = product(x[None])[0]
     else:
-        image = space.product(np.ascontiguousarray(x.real)) + 1j * space.product(np.ascontiguousarray(x.imag))
+        real, imaginary = product(np.array([x.real, x.imag]))
+        image = real + 1j * imaginary
     return float(np.linalg.norm(image - pair.value * x))
 
 

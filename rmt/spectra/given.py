@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from rmt import checks, parallel
 from rmt.kernels.eigenvalues import eigenvalues
+from rmt.kernels.product import multiply
 from rmt.spectra.arnoldi import FIRST, Product, krylov_outermost
 from rmt.spectra.certificate import CertificationError, Criterion, Leading, proven_radius
 
@@ -203,7 +205,7 @@ def _of_array(W: np.ndarray, criterion: Criterion, method: str, tol: float, with
     A = W if scale == 1 else W / scale
     found = None
     if method == "krylov" and n >= SMALL:
-        found = _by_krylov(lambda v: A @ v, A.dtype, n, criterion, tol)
+        found = _by_krylov(_array_product(A), A.dtype, n, criterion, tol)
     if found is None and method != "dense" and criterion is np.abs and n >= SMALL:
         found = proven_radius(A, with_residual)
     if found is not None:
@@ -249,15 +251,26 @@ def _largest_dimension(n: int) -> int:
     return max(FIRST, min(math.ceil(LAST_LIMIT * math.sqrt(n)), MAX_BASIS // n))
 
 
+def _array_product(A: np.ndarray) -> Product:
+    A = np.ascontiguousarray(A)
+
+    def product(rows: np.ndarray) -> np.ndarray:
+        image = np.empty_like(rows)
+        multiply(A, rows, image)
+        return image
+
+    return product
+
+
 def _sparse_product(W: Any) -> tuple[Product, Any, float]:
     A = W.tocsr()
     entries = checks.array("W", A.data)
     scale = _scale(entries)
     A = A.astype(entries.dtype) / scale
-    return (lambda v: A @ v), A.dtype, scale
+    return (lambda rows: np.array([A @ v for v in rows])), A.dtype, scale
 
 
-def _checked_product(W: LinearOperator) -> tuple[Product, np.dtype]:
+def _checked_product(W: LinearOperator) -> tuple[Callable[[np.ndarray], np.ndarray], np.dtype]:
     """Return what multiplies a vector by the operator and checks the image, and the type of the entries."""
     kind = np.dtype(W.dtype).kind
     if kind not in "biufc":
@@ -281,15 +294,18 @@ def _checked_product(W: LinearOperator) -> tuple[Product, np.dtype]:
 def _dense_operator(W: LinearOperator) -> np.ndarray:
     product, dtype = _checked_product(W)
     dense = np.empty(W.shape, dtype)
-    for column, unit in enumerate(np.eye(len(dense))):
+    unit = np.zeros(len(dense))
+    for column in range(len(dense)):
+        unit[column] = 1.0
         dense[:, column] = product(unit)
+        unit[column] = 0.0
     return dense
 
 
 def _operator_product(W: LinearOperator) -> tuple[Product, Any, float]:
     product, dtype = _checked_product(W)
     scale = _scale(product(np.random.default_rng(0).standard_normal(W.shape[0])))
-    return (lambda v: product(v) / scale), dtype, scale
+    return (lambda rows: np.array([product(v) / scale for v in rows])), dtype, scale
 
 
 def _scale(entries: np.ndarray) -> float:
