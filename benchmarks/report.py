@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
+import llvmlite.binding  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_info
@@ -51,6 +52,13 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def vector_instructions() -> str:
+    """Return the longest vector instructions of the CPU that Numba may use."""
+    features = llvmlite.binding.get_host_cpu_features()
+    names = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sve": "SVE", "neon": "NEON"}
+    return next((name for feature, name in names.items() if features.get(feature)), "no vector instructions")
+
+
 def versions() -> list[list[str]]:
     """Return (name, version) of all that has a part in the times."""
     names = ["rmt", "numpy", "scipy", "numba", "llvmlite", *(["torch"] if importlib.util.find_spec("torch") else [])]
@@ -67,7 +75,7 @@ def versions() -> list[list[str]]:
         *([name, importlib.import_module(name).__version__] for name in names),
         *(["BLAS", text] for text in blas),
         ["system", f"{platform.system()}, {platform.machine()}"],
-        ["CPU", processor()],
+        ["CPU", f"{processor()}, {vector_instructions()}"],
     ]
 
 

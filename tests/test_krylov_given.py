@@ -342,6 +342,9 @@ def test_the_outermost_of_a_hessenberg_matrix_are_all_outside_of_the_circle(fiel
             assert len(z) == len(expected) > 0
             assert np.abs(z[:, None] - expected).min(axis=1).max() < 1e-3 / np.sqrt(n)
             assert np.abs(z[:, None] - expected).min(axis=0).max() < 1e-3 / np.sqrt(n)
+            if field == "real":
+                assert np.count_nonzero(z.imag > 0) == np.count_nonzero(z.imag < 0)
+                assert np.all((z.imag == 0) | (np.abs(z.imag) > 1e-4 / np.sqrt(n)))
             sizes.append(len(z))
     assert 2 < np.mean(sizes) < 10
 

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from rmt.kernels.compile import kernel
-from rmt.kernels.product import multiply
+from rmt.kernels.product import multiply, packed
 
 # A state is rescaled when its squared norm leaves [LOW, HIGH]; then one more product and sum still fit in a double.
 LOW = 2.0**-128
@@ -108,15 +108,17 @@ def _layer_norm(row: np.ndarray, exponent: int) -> int:
 def power(W: np.ndarray, h: np.ndarray, exponents: np.ndarray, squares: np.ndarray, powers: np.ndarray) -> None:
     """Fill squared norms (S, T + 1) of h, W h, ..., W^T h."""
     W, shift = _fit_matrix(W)
-    image = np.empty_like(h)
+    panels = packed(W, len(h), squares.shape[1] - 1)
+    state, image = h.copy(), np.empty_like(h)
     for k in range(squares.shape[1]):
         if k > 0:
-            multiply(W, h, image)
-            h[:] = image
+            multiply(W, panels, state, image)
+            state, image = image, state
             exponents += shift
         for s in range(len(h)):
-            squares[s, k], exponents[s] = _fit(h[s], exponents[s])
+            squares[s, k], exponents[s] = _fit(state[s], exponents[s])
             powers[s, k] = exponents[s]
+    h[:] = state
 
 
 @kernel
@@ -131,14 +133,16 @@ def hidden(
 ) -> None:
     """Fill squared norms (S, T) of h_t = W h_{t-1} + x_t for inputs x (S, T, n), or of these before a layer norm."""
     W, shift = _fit_matrix(W)
-    image = np.empty_like(h)
+    panels = packed(W, len(h), x.shape[1])
+    state, image = h.copy(), np.empty_like(h)
     for t in range(x.shape[1]):
-        multiply(W, h, image)
-        h[:] = image
+        multiply(W, panels, state, image)
+        state, image = image, state
         for s in range(len(h)):
-            _, exponent = _fit(h[s], exponents[s] + shift)
-            exponent = _add_input(x[s, t], h[s], exponent)
-            squares[s, t], exponents[s] = _fit(h[s], exponent)
+            _, exponent = _fit(state[s], exponents[s] + shift)
+            exponent = _add_input(x[s, t], state[s], exponent)
+            squares[s, t], exponents[s] = _fit(state[s], exponent)
             powers[s, t] = exponents[s]
             if layer_norm:
-                exponents[s] = _layer_norm(h[s], exponents[s])
+                exponents[s] = _layer_norm(state[s], exponents[s])
+    h[:] = state

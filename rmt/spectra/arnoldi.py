@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rmt.kernels.orthogonal import orthogonalise
 from rmt.kernels.reduction import hessenberg_eigenvalues
 from rmt.kernels.ritz import EPS, eigenpair
 from rmt.spectra.certificate import Criterion, Leading
@@ -24,7 +25,7 @@ FIRST = 16  # dimension at the first check, or a little more; it doubles up to
 DENSE = 5.0  # times sqrt(n), to where the second space grows along, and from where the first grows by
 STEP = 0.6  # times sqrt(n)
 SURVEY = 1.9  # the outermost Ritz values are looked for when the dimension has grown by this factor
-BY_COUNT = 100  # dimensions from which they are counted, and not all computed
+BY_COUNT = 64  # dimensions from which they are counted, and not all computed
 NEAR, MOST = 0.01, 4  # Ritz values that are followed meanwhile: how far from the outermost, relative, and how many
 DOUBT = 10.0  # errors by which one must be further in than another to be followed no longer
 SHARES = 0.6, 0.7, 0.8, 0.9, 1.0  # dimensions of the second space, in that of the first
@@ -57,12 +58,16 @@ class Arnoldi:
         self.V[0] = start / np.linalg.norm(start)
 
     def add(self, w: np.ndarray) -> None:
-        """Enlarge the space by w = W V[k]."""
+        """Enlarge the space by w = W V[k], which is overwritten."""
         V, H, j = self.V, self.H, self.k
         size = before = _norm(w)
         for _ in range(2):  # twice is enough, and mostly once is
-            overlaps = V[: j + 1].conj() @ w
-            w = w - overlaps @ V[: j + 1]
+            if V.dtype == np.float64:
+                overlaps = np.empty(j + 1)
+                orthogonalise(V[: j + 1], w, overlaps)
+            else:
+                overlaps = V[: j + 1].conj() @ w
+                w -= overlaps @ V[: j + 1]
             H[: j + 1, j] += overlaps
             left = _norm(w)
             if left > 0.7 * before:

@@ -78,6 +78,8 @@ def outermost(H: np.ndarray, n: int) -> Edge | None:
     for _ in range(TRIES):
         number, z, _, _ = counter.outside(R, len(H), len(H), counter.nodes)
         if len(z) > 0:
+            if counter.U.shape[1] == 1:  # found off the real axis, to 1e-4 units
+                z[np.abs(z.imag) < 1e-3 * counter.unit] = z[np.abs(z.imag) < 1e-3 * counter.unit].real
             return Edge(guess * z, guess * R)
         if number > 0:  # too many
             low, R = R, min(R + step, (R + high) / 2)

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from rmt import checks, parallel
 from rmt.kernels.eigenvalues import eigenvalues
-from rmt.kernels.product import multiply
+from rmt.kernels.product import multiply, packed
 from rmt.spectra.arnoldi import FIRST, Product, krylov_outermost
 from rmt.spectra.certificate import CertificationError, Criterion, Leading, proven_radius
 
@@ -253,10 +253,11 @@ def _largest_dimension(n: int) -> int:
 
 def _array_product(A: np.ndarray) -> Product:
     A = np.ascontiguousarray(A)
+    panels = packed(A, 2, 0)
 
     def product(rows: np.ndarray) -> np.ndarray:
         image = np.empty_like(rows)
-        multiply(A, rows, image)
+        multiply(A, panels, rows, image)
         return image
 
     return product
@@ -305,7 +306,7 @@ def _dense_operator(W: LinearOperator) -> np.ndarray:
 def _operator_product(W: LinearOperator) -> tuple[Product, Any, float]:
     product, dtype = _checked_product(W)
     scale = _scale(product(np.random.default_rng(0).standard_normal(W.shape[0])))
-    return (lambda rows: np.array([product(v) / scale for v in rows])), dtype, scale
+    return (lambda rows: np.array([product(v) / scale for v in rows], dtype)), dtype, scale
 
 
 def _scale(entries: np.ndarray) -> float:

@@ -1,0 +1,65 @@
+"""A tile of a product of matrices, written in the language of LLVM: by itself it keeps fewer sums in registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding  # type: ignore[import-untyped]
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# A tile is ROWS rows of a matrix times VECTORS vectors. Its 3 x 4 sums, with what they are made of, just fill the
+# vector registers of AVX2; those of AVX-512 are twice as long, and as many are enough to hide how long a sum takes.
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+LANES = 8 if _FEATURES.get("avx512f") else 4 if _FEATURES.get("avx") else 2
+ROWS, VECTORS = 3 * LANES, 4
+DOUBLE = 8  # bytes
+
+
+@intrinsic
+def add_tile(typing: Any, panel: Any, group: Any, depth: Any, out: Any, stride: Any, ahead: Any, pace: Any) -> Any:
+    """Add to out[s, r] the sum of panel[k, r] * group[k, s] over k < depth, for r < ROWS and s < VECTORS.
+
+    All arguments are integers: `panel`, `group` and `out` addresses of doubles, `stride` the bytes between rows of out.
+    Meanwhile memory from `ahead` on is asked for, `pace` bytes for each k, which another tile is to find in the cache.
+    """
+    return types.void(*[types.intp] * 7), _generate
+
+
+def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    panel, group, depth, out, stride, ahead, pace = arguments
+    integer, lane, double, byte = panel.type, ir.IntType(32), ir.DoubleType(), ir.IntType(8)
+    vector = ir.VectorType(double, LANES)
+    undefined, everywhere = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(lane, LANES), [0] * LANES)
+
+    def at(kind: Any, address: Any, offset: int) -> Any:
+        return builder.inttoptr(builder.add(address, integer(offset)), kind.as_pointer())
+
+    places = range(0, DOUBLE * ROWS, DOUBLE * LANES)  # of the vectors of a column, in bytes
+    sums = [[cgutils.alloca_once(builder, vector) for _ in places] for _ in range(VECTORS)]  # type: ignore[no-untyped-call]
+    for row in sums:
+        for total in row:
+            builder.store(vector([0.0] * LANES), total)
+    request = builder.module.declare_intrinsic(
+        "llvm.prefetch", [byte.as_pointer()], ir.FunctionType(ir.VoidType(), [byte.as_pointer(), lane, lane, lane])
+    )
+    with cgutils.for_range(builder, depth) as loop:
+        wanted = at(byte, builder.add(ahead, builder.mul(loop.index, pace)), 0)
+        builder.call(request, [wanted, lane(0), lane(2), lane(1)])  # to read, into the second cache, data
+        column = builder.add(panel, builder.mul(loop.index, integer(DOUBLE * ROWS)))
+        entries = [builder.load(at(vector, column, place), align=DOUBLE) for place in places]
+        factors = builder.add(group, builder.mul(loop.index, integer(DOUBLE * VECTORS)))
+        for s, row in enumerate(sums):
+            factor = builder.insert_element(undefined, builder.load(at(double, factors, DOUBLE * s)), lane(0))
+            factor = builder.shuffle_vector(factor, undefined, everywhere)
+            for total, entry in zip(row, entries, strict=True):
+                term = builder.fmul(entry, factor, flags=("contract",))
+                builder.store(builder.fadd(builder.load(total), term, flags=("contract",)), total)
+    for s, row in enumerate(sums):
+        address = builder.add(out, builder.mul(stride, integer(s)))
+        for place, total in zip(places, row, strict=True):
+            target = at(vector, address, place)
+            builder.store(builder.fadd(builder.load(target, align=DOUBLE), builder.load(total)), target, align=DOUBLE)
+    return context.get_dummy_value()
