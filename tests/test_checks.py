@@ -228,3 +228,13 @@ def test_a_bad_number_of_threads_is_named(monkeypatch, text):
 def test_threads_by_default(monkeypatch):
     monkeypatch.delenv("RMT_NUM_THREADS", raising=False)
     assert parallel.threads() >= 1
+
+
+def test_finite_arrays_whose_sum_is_not():
+    large = np.full(4, 1e308)
+    assert checks.array("x", large) is large
+    for bad in (np.inf, -np.inf, np.nan, 1j * np.inf):
+        with pytest.raises(checks.InputError, match="x must be finite, got an array with NaN or infinity"):
+            checks.array("x", np.array([1.0, bad]))
+    with pytest.raises(checks.InputError, match="x must be finite"):
+        checks.array("x", np.array([np.inf, -np.inf, 1e308]))

@@ -3,11 +3,22 @@ import pytest
 
 import rmt
 from rmt.kernels.orthogonal import orthogonalise
-from rmt.kernels.product import DEPTH, LEAST_STEPS, multiply, packed
+from rmt.kernels.product import DEPTH, LEAST_STEPS, multiply, packed, workspace
 from rmt.kernels.tile import ROWS, VECTORS
 
 SIZES = [1, 3, 4, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, 100, DEPTH, DEPTH + 1, 2 * DEPTH + ROWS + 1]
 COUNTS = [1, 2, 3, VECTORS, VECTORS + 1, 2 * VECTORS - 1, 32]
+
+
+def product(W, h, steps):
+    panels = packed(W, len(h), steps)
+    groups, state, image = workspace(panels, h)
+    image[:] = np.nan
+    multiply(W, panels, groups, state, image)
+    assert np.array_equal(state[: len(h), : h.shape[1]], h)
+    assert not image[len(h) :].any()
+    assert not image[:, h.shape[1] :].any()
+    return image[: len(h), : h.shape[1]]
 
 
 def drawn(rng, shape, field):
@@ -22,40 +33,34 @@ def test_multiply_against_numpy(field, count, steps):
     rng = np.random.default_rng(count)
     for n in SIZES:
         W, h = drawn(rng, (n, n), field), drawn(rng, (count, n), field)
-        panels = packed(W, count, steps)
-        assert (len(panels) > 0) == (field == "real" and count >= VECTORS and steps > 0 and n >= ROWS)
-        out = np.full((count, n), np.nan, W.dtype)
-        multiply(W, panels, h, out)
-        assert np.abs(out - h @ W.T).max() < 1e-14 * n
+        is_packed = field == "real" and count >= VECTORS and steps > 0 and n >= ROWS
+        assert (len(packed(W, count, steps)) > 0) == is_packed
+        assert np.abs(product(W, h, steps) - h @ W.T).max() < 1e-14 * n
 
 
 @pytest.mark.parametrize("field", ["real", "complex"])
 def test_multiply_by_a_diagonal(field):
     rng = np.random.default_rng(0)
     d, h = drawn(rng, 50, field), drawn(rng, (5, 50), field)
-    out = np.empty_like(h)
-    multiply(d, packed(d, 5, LEAST_STEPS), h, out)
-    assert np.allclose(out, d * h, rtol=1e-15)
+    assert np.allclose(product(d, h, LEAST_STEPS), d * h, rtol=1e-15)
 
 
 def test_a_product_does_not_depend_on_the_vectors_beside():
-    # Campaigns rely on it: a sample is the same in every batch that is packed.
     rng = np.random.default_rng(1)
     W, h = rng.standard_normal((150, 150)), rng.standard_normal((11, 150))
-    panels, out, some = packed(W, 11, LEAST_STEPS), np.empty((11, 150)), np.empty((5, 150))
-    multiply(W, panels, h, out)
-    multiply(W, panels, h[3:8].copy(), some)
-    assert np.array_equal(out[3:8], some)
+    assert np.array_equal(product(W, h, LEAST_STEPS)[3:8], product(W, h[3:8], LEAST_STEPS))
 
 
 def test_products_leave_what_is_beside_the_result_alone():
     rng = np.random.default_rng(2)
     n, count = ROWS + 5, VECTORS + 2
     W, h = rng.standard_normal((n, n)), rng.standard_normal((count, n))
-    memory = np.full(count * n + 200, 7.0)
-    out = memory[100:-100].reshape(count, n)
-    multiply(W, packed(W, count, LEAST_STEPS), h, out)
-    assert np.allclose(out, h @ W.T, atol=1e-12)
+    panels = packed(W, count, LEAST_STEPS)
+    groups, state, image = workspace(panels, h)
+    memory = np.full(image.size + 200, 7.0)
+    out = memory[100:-100].reshape(image.shape)
+    multiply(W, panels, groups, state, out)
+    assert np.allclose(out[:count, :n], h @ W.T, atol=1e-12)
     assert np.all(memory[:100] == 7)
     assert np.all(memory[-100:] == 7)
 

@@ -81,9 +81,9 @@ def rescaled_glorot_normal_(
     gain = checks.real("gain", gain, above=0)
     field = "complex" if tensor.is_complex() else "real"
     std = gain * rescaled_gain(blocks.n, field, rule, alpha=alpha, layers=layers) / math.sqrt(blocks.n)
-    if tensor.dtype == _working(tensor.dtype):
+    if tensor.dtype == _working(tensor.dtype) and std < _largest(tensor) / 100:
         return tensor.normal_(0.0, std, generator=generator)
-    return tensor.copy_(std * _normal(tensor, blocks.shape, generator))
+    return _fill(tensor, std * _normal(tensor, blocks.shape, generator), "gain", gain)
 
 
 @torch.no_grad()
@@ -127,7 +127,7 @@ def orthogonal_(
     Q, R = torch.linalg.qr(_normal(tensor, blocks.separate, generator))
     diagonal = torch.diagonal(R, dim1=-2, dim2=-1)
     # The law of Q is uniform once the diagonal of R is positive (Mezzadri 2007).
-    return tensor.copy_(blocks.join(gain * Q * (diagonal / diagonal.abs()).unsqueeze(-2), torch))
+    return _fill(tensor, blocks.join(gain * Q * (diagonal / diagonal.abs()).unsqueeze(-2), torch), "gain", gain)
 
 
 @torch.no_grad()
@@ -255,7 +255,7 @@ def exact_radius_(
         return tensor
     W = _normal(tensor, blocks.separate, generator)
     scale = torch.as_tensor(factors(W.cpu().numpy(), radius)[..., None, None])
-    return tensor.copy_(blocks.join(W * scale.to(W.device, W.real.dtype), torch))
+    return _fill(tensor, blocks.join(W * scale.to(W.device, W.real.dtype), torch), "radius", radius)
 
 
 def lru_parameters(eigenvalues: torch.Tensor) -> lru.LRUParameters:
@@ -302,6 +302,22 @@ def _working(dtype: torch.dtype) -> torch.dtype:
     return torch.complex64 if dtype.is_complex else torch.float32
 
 
+def _largest(tensor: torch.Tensor) -> float:
+    return float(torch.finfo(tensor.dtype).max)
+
+
+def _fill(tensor: torch.Tensor, drawn: torch.Tensor, name: str, value: float) -> torch.Tensor:
+    """Copy what was drawn into `tensor`, or leave that alone where the argument `name` is too large for its dtype."""
+    # Small values are not looked at, which would make the CPU wait for another device.
+    large = value > _largest(tensor) / 100 and not tensor.is_meta
+    if large and not torch.isfinite(drawn.to(tensor.dtype)).all():
+        largest = _largest(tensor)
+        raise checks.InputError(
+            f"{name} must be smaller for {tensor.dtype}, which ends at {largest:.4g}, got {value!r}"
+        )
+    return tensor.copy_(drawn)
+
+
 def _empty(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.empty(shape, dtype=_working(tensor.dtype), device=tensor.device)
 
@@ -318,8 +334,9 @@ def _spectrum(
         shape = vectors("tensor", tensor.shape, gates)
         diagonal = Diagonal(shape[-1], law[0], "complex", *law[1:])
         u, v = _empty(tensor, (2, *shape)).real.uniform_(generator=generator)
-        return tensor.copy_(torch.complex(*parts(diagonal, u, v, torch)))
+        return _fill(tensor, torch.complex(*parts(diagonal, u, v, torch)), "r_max", law[2])
     blocks = _blocks(tensor, gates)
     diagonal = Diagonal(blocks.n, law[0], "real", *law[1:])
     u, v = _empty(tensor, (2, *blocks.separate[:-2], halves(blocks.n))).uniform_(generator=generator)
-    return tensor.copy_(blocks.join(real_matrix(diagonal, u, v, torch, lambda x: torch.as_tensor(x).to(u)), torch))
+    matrices = real_matrix(diagonal, u, v, torch, lambda x: torch.as_tensor(x).to(u))
+    return _fill(tensor, blocks.join(matrices, torch), "r_max", law[2])

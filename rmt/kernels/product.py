@@ -17,30 +17,41 @@ LEAST_STEPS = 16  # for packing to pay
 
 @kernel
 def packed(W: np.ndarray, vectors: int, steps: int) -> np.ndarray:
-    """Return W (n, n) as panels of ROWS rows, (panels, n, ROWS), for `steps` products; none where that does not pay.
-
-    The last panel overlaps the one before, so that all are whole.
-    """
+    """Return W (n, n) as panels of ROWS rows, (panels, n, ROWS), for `steps` products; none where that does not pay."""
     n = len(W)
     if W.ndim == 1 or W.itemsize == 16 or vectors < VECTORS or steps < LEAST_STEPS or n < ROWS:
         return np.empty((0, 0, 0))
-    panels = np.empty(((n + ROWS - 1) // ROWS, n, ROWS))
+    panels = np.zeros(((n + ROWS - 1) // ROWS, n, ROWS))
     for p in range(len(panels)):
-        first = min(p * ROWS, n - ROWS)
+        first = p * ROWS
         for k in range(n):
-            for r in range(ROWS):
+            for r in range(min(ROWS, n - first)):
                 panels[p, k, r] = W[first + r, k].real
     return panels
 
 
+@kernel
+def workspace(panels: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `multiply` takes for `panels` and h (S, n): memory, a copy of h, and room for its image.
+
+    Where there are panels, the last two have more rows and columns, to a multiple of VECTORS and of ROWS.
+    """
+    count, n = h.shape
+    groups = np.empty(((count + VECTORS - 1) // VECTORS, panels.shape[1], VECTORS))
+    shape = (VECTORS * len(groups), ROWS * len(panels)) if len(panels) > 0 else (count, n)
+    state = np.zeros(shape, h.dtype)
+    state[:count, :n] = h
+    return groups, state, np.zeros_like(state)
+
+
 @kernel(forceinline=True)
-def multiply(W: np.ndarray, panels: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+def multiply(W: np.ndarray, panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     """Fill out[s] = W h[s], for W (n, n) or a diagonal (n,), and h, out (S, n); all C-contiguous and of one type.
 
-    `panels` is W as `packed` returns it.
+    `panels` is W as `packed` returns it, and the others a `workspace`. Rows of zeros stay zeros.
     """
     if len(panels) > 0:
-        _multiply_packed(panels, h, out)
+        _multiply_packed(panels, groups, h, out)
     elif W.ndim == 1:
         for s in range(len(h)):
             for j in range(len(W)):
@@ -55,32 +66,25 @@ def multiply(W: np.ndarray, panels: np.ndarray, h: np.ndarray, out: np.ndarray) 
 
 
 @kernel
-def _multiply_packed(panels: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
-    count, n = h.shape
-    groups = np.zeros(((count + VECTORS - 1) // VECTORS, n, VECTORS))
-    for s in range(count):
+def _multiply_packed(panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+    n = panels.shape[1]
+    for s in range(len(h)):
         for k in range(n):
             groups[s // VECTORS, k, s % VECTORS] = h[s, k].real
-    whole = count // VECTORS * VECTORS
-    rest = np.empty((VECTORS, ROWS))
-    pace = panels.itemsize * ROWS // len(groups)
-    last = panels[-1, -1:].ctypes.data
-    for p in range(len(panels)):
-        first = min(p * ROWS, n - ROWS)
-        out[:, first : first + ROWS] = 0.0
-        rest[:] = 0.0
-        for k in range(0, n, DEPTH):
-            panel, depth = panels[p, k:].ctypes.data, min(DEPTH, n - k)
-            ahead = panel + panels.itemsize * ROWS * depth  # where the next panel begins
-            if ahead > last:
-                ahead = panels.ctypes.data
+    out[:] = 0.0
+    column, stride = panels.itemsize * ROWS, out.itemsize * out.shape[1]
+    pace = column // len(groups)
+    for k in range(0, n, DEPTH):
+        depth = min(DEPTH, n - k)
+        for p in range(len(panels)):
+            # The panel that comes next, here or in the next columns or in the next product.
+            following = k + DEPTH if p + 1 == len(panels) else k
+            ahead = panels[(p + 1) % len(panels), following if following < n else 0 :].ctypes.data
+            panel = panels[p, k:].ctypes.data
             for g in range(len(groups)):
-                s = VECTORS * g
-                target, stride = out[s:, first:].ctypes.data, out.itemsize * n
-                if s == whole:
-                    target, stride = rest.ctypes.data, rest.itemsize * ROWS
-                add_tile(panel, groups[g, k:].ctypes.data, depth, target, stride, ahead + g * depth * pace, pace)  # type: ignore[call-arg]
-        out[whole:, first : first + ROWS] = rest[: count - whole]
+                target = out[VECTORS * g, ROWS * p :].ctypes.data
+                wanted = ahead + g * depth * pace
+                add_tile(panel, groups[g, k:].ctypes.data, depth, target, stride, wanted, pace)  # type: ignore[call-arg]
 
 
 @kernel(fastmath={"reassoc", "contract", "nsz"}, forceinline=True)

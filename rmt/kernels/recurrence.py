@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from rmt.kernels.compile import kernel
-from rmt.kernels.product import multiply, packed
+from rmt.kernels.product import multiply, packed, workspace
 
 # A state is rescaled when its squared norm leaves [LOW, HIGH]; then one more product and sum still fit in a double.
 LOW = 2.0**-128
@@ -107,18 +107,19 @@ def _layer_norm(row: np.ndarray, exponent: int) -> int:
 @kernel
 def power(W: np.ndarray, h: np.ndarray, exponents: np.ndarray, squares: np.ndarray, powers: np.ndarray) -> None:
     """Fill squared norms (S, T + 1) of h, W h, ..., W^T h."""
+    n = h.shape[1]
     W, shift = _fit_matrix(W)
     panels = packed(W, len(h), squares.shape[1] - 1)
-    state, image = h.copy(), np.empty_like(h)
+    groups, state, image = workspace(panels, h)
     for k in range(squares.shape[1]):
         if k > 0:
-            multiply(W, panels, state, image)
+            multiply(W, panels, groups, state, image)
             state, image = image, state
             exponents += shift
         for s in range(len(h)):
-            squares[s, k], exponents[s] = _fit(state[s], exponents[s])
+            squares[s, k], exponents[s] = _fit(state[s, :n], exponents[s])
             powers[s, k] = exponents[s]
-    h[:] = state
+    h[:] = state[: len(h), :n]
 
 
 @kernel
@@ -132,17 +133,18 @@ def hidden(
     powers: np.ndarray,
 ) -> None:
     """Fill squared norms (S, T) of h_t = W h_{t-1} + x_t for inputs x (S, T, n), or of these before a layer norm."""
+    n = h.shape[1]
     W, shift = _fit_matrix(W)
     panels = packed(W, len(h), x.shape[1])
-    state, image = h.copy(), np.empty_like(h)
+    groups, state, image = workspace(panels, h)
     for t in range(x.shape[1]):
-        multiply(W, panels, state, image)
+        multiply(W, panels, groups, state, image)
         state, image = image, state
         for s in range(len(h)):
-            _, exponent = _fit(state[s], exponents[s] + shift)
-            exponent = _add_input(x[s, t], state[s], exponent)
-            squares[s, t], exponents[s] = _fit(state[s], exponent)
+            _, exponent = _fit(state[s, :n], exponents[s] + shift)
+            exponent = _add_input(x[s, t], state[s, :n], exponent)
+            squares[s, t], exponents[s] = _fit(state[s, :n], exponent)
             powers[s, t] = exponents[s]
             if layer_norm:
-                exponents[s] = _layer_norm(state[s], exponents[s])
-    h[:] = state
+                exponents[s] = _layer_norm(state[s, :n], exponents[s])
+    h[:] = state[: len(h), :n]

@@ -253,11 +253,11 @@ def _largest_dimension(n: int) -> int:
 
 def _array_product(A: np.ndarray) -> Product:
     A = np.ascontiguousarray(A)
-    panels = packed(A, 2, 0)
+    none = packed(A, 2, 0)
 
     def product(rows: np.ndarray) -> np.ndarray:
         image = np.empty_like(rows)
-        multiply(A, panels, rows, image)
+        multiply(A, none, none, rows, image)
         return image
 
     return product

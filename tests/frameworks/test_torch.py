@@ -204,6 +204,8 @@ def test_saved_and_loaded(tmp_path):
     assert torch.equal(again(x)[0], rnn(x)[0])
 
 
+HALF = torch.full((8, 8), 2.0, dtype=torch.float16)
+
 BAD = [
     (lambda: init.rescaled_glorot_normal_(torch.empty(4, 5)), r"tensor must have shape .* got shape \(4, 5\)$"),
     (lambda: init.rescaled_glorot_normal_(torch.nn.LSTM(2, 4).weight_hh_l0), "gates=4 draws each of them"),
@@ -222,6 +224,18 @@ BAD = [
     (lambda: init.ring_(torch.empty(8, 4, dtype=torch.complex64), gates=2), "gates must be 1"),
     (lambda: init.ring_(torch.empty(4, 4), 0.9, 0.8), "r_min must be"),
     (lambda: init.uniform_disc_(torch.empty(4, 4), 0), "r_max must be"),
+    (
+        lambda: init.exact_radius_(HALF, 1e6),
+        r"radius must be smaller for torch.float16, which ends at 6.55e\+04",
+    ),
+    (lambda: init.orthogonal_(HALF, 1e6), "gain must be smaller for torch.float16"),
+    (lambda: init.rescaled_glorot_normal_(HALF, 1e7), "gain must be smaller for torch.float16"),
+    (lambda: init.rescaled_glorot_normal_(torch.empty(4, 4), 1e39), "gain must be smaller for torch.float32"),
+    (lambda: init.ring_(HALF, 0.9, 1e6), "r_max must be smaller for torch.float16"),
+    (
+        lambda: init.uniform_disc_(torch.zeros(9, dtype=torch.complex32), 1e6),
+        "r_max must be smaller for torch.complex32",
+    ),
 ]
 
 
@@ -229,3 +243,9 @@ BAD = [
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+    assert torch.equal(HALF, torch.full((8, 8), 2.0, dtype=torch.float16))  # what was there is not lost
+
+
+def test_large_arguments_that_fit_are_taken():
+    assert init.orthogonal_(torch.empty(8, 8, dtype=torch.float16), 2e4).isfinite().all()
+    assert init.rescaled_glorot_normal_(torch.empty(8, 8), 1e36).isfinite().all()
