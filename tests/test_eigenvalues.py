@@ -57,6 +57,6 @@ def test_failure_is_an_error(dtype, monkeypatch):
     def fail(*arguments):
         arguments[-1]._obj.value = 1  # info, passed by reference
 
-    monkeypatch.setattr(kernel, "_routine", lambda name, arguments: fail)
+    monkeypatch.setattr(kernel, "routine", lambda library, name, arguments: fail)
     with pytest.raises(np.linalg.LinAlgError, match="only 2 of 3 eigenvalues"):
         eigenvalues(np.eye(3, dtype=dtype))

@@ -296,7 +296,7 @@ def test_hessenberg_form_and_its_eigenpairs(field):
 
 def count(W, moduli, columns=None):
     H = hessenberg_form(W)
-    return next(certificate._by_count(H, columns or len(H), np.array(moduli)), None)
+    return certificate._by_count(H, columns or len(H), np.array(moduli))
 
 
 def test_the_count_does_not_believe_the_block():

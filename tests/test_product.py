@@ -3,7 +3,7 @@ import pytest
 
 import rmt
 from rmt.kernels.orthogonal import orthogonalise
-from rmt.kernels.product import DEPTH, LEAST_STEPS, multiply, packed, workspace
+from rmt.kernels.product import DEPTH, LEAST_STEPS, multiply_packed, packed, workspace
 from rmt.kernels.tile import ROWS, VECTORS
 
 SIZES = [1, 3, 4, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, 100, DEPTH, DEPTH + 1, 2 * DEPTH + ROWS + 1]
@@ -14,7 +14,7 @@ def product(W, h, steps):
     panels = packed(W, len(h), steps)
     groups, state, image = workspace(panels, h)
     image[:] = np.nan
-    multiply(W, panels, groups, state, image)
+    multiply_packed(W, panels, groups, state, image)
     assert np.array_equal(state[: len(h), : h.shape[1]], h)
     assert not image[len(h) :].any()
     assert not image[:, h.shape[1] :].any()
@@ -59,7 +59,7 @@ def test_products_leave_what_is_beside_the_result_alone():
     groups, state, image = workspace(panels, h)
     memory = np.full(image.size + 200, 7.0)
     out = memory[100:-100].reshape(image.shape)
-    multiply(W, panels, groups, state, out)
+    multiply_packed(W, panels, groups, state, out)
     assert np.allclose(out[:count, :n], h @ W.T, atol=1e-12)
     assert np.all(memory[:100] == 7)
     assert np.all(memory[-100:] == 7)

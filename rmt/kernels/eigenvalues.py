@@ -6,21 +6,14 @@ threads are no faster than one; a call through ctypes releases it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from ctypes import CFUNCTYPE, byref, c_char_p, c_int, c_void_p
+from ctypes import byref, c_int
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numba.extending import get_cython_function_address
 from scipy.linalg import lapack
 
-
-@cache
-def _routine(name: str, arguments: int) -> Callable[..., None]:
-    # In Fortran every argument is an address.
-    prototype = CFUNCTYPE(None, c_char_p, c_char_p, *[c_void_p] * (arguments - 2))
-    return prototype(get_cython_function_address("scipy.linalg.cython_lapack", name))
+from rmt.kernels.fortran import routine
 
 
 @cache
@@ -46,7 +39,7 @@ def eigenvalues(W: np.ndarray) -> np.ndarray:
     size, one, length, info = c_int(n), c_int(1), c_int(len(work)), c_int(0)
     no_vectors = (None, byref(one), None, byref(one))
     ends = (byref(length), rest.ctypes.data, byref(info)) if is_complex else (byref(length), byref(info))
-    call = _routine(name, 14)
+    call = routine("lapack", name, 14)
     values: tuple[int, ...] = (real.ctypes.data, imag.ctypes.data)
     first, first_result, space = A.ctypes.data, result.ctypes.data, work.ctypes.data
     for i in range(len(A)):

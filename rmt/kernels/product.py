@@ -32,7 +32,7 @@ def packed(W: np.ndarray, vectors: int, steps: int) -> np.ndarray:
 
 @kernel
 def workspace(panels: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what `multiply` takes for `panels` and h (S, n): memory, a copy of h, and room for its image.
+    """Return what `multiply_packed` takes for `panels` and h (S, n): memory, a copy of h, and room for its image.
 
     Where there are panels, the last two have more rows and columns, to a multiple of VECTORS and of ROWS.
     """
@@ -45,14 +45,9 @@ def workspace(panels: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 @kernel(forceinline=True)
-def multiply(W: np.ndarray, panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
-    """Fill out[s] = W h[s], for W (n, n) or a diagonal (n,), and h, out (S, n); all C-contiguous and of one type.
-
-    `panels` is W as `packed` returns it, and the others a `workspace`. Rows of zeros stay zeros.
-    """
-    if len(panels) > 0:
-        _multiply_packed(panels, groups, h, out)
-    elif W.ndim == 1:
+def multiply(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+    """Fill out[s] = W h[s], for W (n, n) or a diagonal (n,), and h, out (S, n); all C-contiguous and of one type."""
+    if W.ndim == 1:
         for s in range(len(h)):
             for j in range(len(W)):
                 out[s, j] = W[j] * h[s, j]
@@ -65,8 +60,20 @@ def multiply(W: np.ndarray, panels: np.ndarray, groups: np.ndarray, h: np.ndarra
         np.dot(h, W.T, out)
 
 
+@kernel(forceinline=True)
+def multiply_packed(W: np.ndarray, panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+    """Do the same by `panels`, which are W as `packed` returns it, if there are any.
+
+    The others are a `workspace`. Rows of zeros stay zeros.
+    """
+    if len(panels) > 0:
+        _multiply_panels(panels, groups, h, out)
+    else:
+        multiply(W, h, out)
+
+
 @kernel
-def _multiply_packed(panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+def _multiply_panels(panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
     n = panels.shape[1]
     for s in range(len(h)):
         for k in range(n):

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from rmt.kernels.compile import kernel
-from rmt.kernels.product import multiply, packed, workspace
+from rmt.kernels.product import multiply_packed, packed, workspace
 
 # A state is rescaled when its squared norm leaves [LOW, HIGH]; then one more product and sum still fit in a double.
 LOW = 2.0**-128
@@ -113,7 +113,7 @@ def power(W: np.ndarray, h: np.ndarray, exponents: np.ndarray, squares: np.ndarr
     groups, state, image = workspace(panels, h)
     for k in range(squares.shape[1]):
         if k > 0:
-            multiply(W, panels, groups, state, image)
+            multiply_packed(W, panels, groups, state, image)
             state, image = image, state
             exponents += shift
         for s in range(len(h)):
@@ -138,7 +138,7 @@ def hidden(
     panels = packed(W, len(h), x.shape[1])
     groups, state, image = workspace(panels, h)
     for t in range(x.shape[1]):
-        multiply(W, panels, groups, state, image)
+        multiply_packed(W, panels, groups, state, image)
         state, image = image, state
         for s in range(len(h)):
             _, exponent = _fit(state[s, :n], exponents[s] + shift)

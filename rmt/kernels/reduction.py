@@ -7,40 +7,17 @@ numbers it takes a fifth less time at n = 1024.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from ctypes import CFUNCTYPE, byref, c_char, c_int, c_void_p
-from functools import cache
-from typing import Any
 
 import numpy as np
-import scipy.linalg.cython_blas
-import scipy.linalg.cython_lapack  # noqa: F401  # both have to be loaded for their functions to be found
-from numba.extending import get_cython_function_address
 
 from rmt.kernels.compile import kernel
+from rmt.kernels.fortran import call
 from rmt.kernels.lapack import complex_hessenberg_eigenvalues, real_hessenberg_eigenvalues
 
 NEGLIGIBLE = 1e-30  # entries of the unit form are next to ones; single precision would make denormals of these
 LINE = 8  # doubles
 COLUMNS = 64  # taken together; fewer than these are left to the end
 HIGHEST_RISE = 400.0  # of the logarithm of the scaling
-
-
-@cache
-def _routine(library: str, name: str, arguments: int) -> Callable[..., None]:
-    # Through ctypes, which releases the interpreter's lock; in Fortran every argument is an address.
-    return CFUNCTYPE(None, *[c_void_p] * arguments)(get_cython_function_address(f"scipy.linalg.cython_{library}", name))
-
-
-def _call(library: str, name: str, *arguments: Any) -> None:
-    """Call a routine with letters as bytes, sizes as int, and arrays of numbers, or places in one, as themselves."""
-
-    def address(argument: Any) -> Any:
-        if isinstance(argument, bytes):
-            return byref(c_char(argument))
-        return byref(c_int(argument)) if isinstance(argument, int) else argument.ctypes.data
-
-    _routine(library, name, len(arguments))(*map(address, arguments))
 
 
 def _odd_lines(n: int) -> int:
@@ -67,25 +44,25 @@ def hessenberg_form(W: np.ndarray) -> np.ndarray:
     while n - 1 - i > COLUMNS:
         # Reflectors V for the columns i, i + 1, ... below, and Y = A V T; then A - Y V^H, and (I - V T V^H)^H of that.
         j = i + COLUMNS
-        _call("lapack", kind + "lahr2", n, i + 1, COLUMNS, A[i], stride, tau[i:], T, COLUMNS, Y, stride)
+        call("lapack", kind + "lahr2", n, i + 1, COLUMNS, A[i], stride, tau[i:], T, COLUMNS, Y, stride)
         corner, A[j - 1, j] = A[j - 1, j], 1
-        _call(
+        call(
             "blas", kind + "gemm", b"N", adjoint, n, n - j, COLUMNS,
             minus, Y, stride, A[i, j:], stride, one, A[j], stride,
         )  # fmt: skip
         A[j - 1, j] = corner
-        _call(
+        call(
             "blas", kind + "trmm", b"R", b"L", adjoint, b"U", i + 1, COLUMNS - 1,
             one, A[i, i + 1 :], stride, Y, stride,
         )  # fmt: skip
         A[i + 1 : j, : i + 1] -= Y[: COLUMNS - 1, : i + 1]
-        _call(
+        call(
             "lapack", kind + "larfb", b"L", adjoint, b"F", b"C", n - i - 1, n - j, COLUMNS,
             A[i, i + 1 :], stride, T, COLUMNS, A[j, i + 1 :], stride, work, stride,
         )  # fmt: skip
         i = j
     info = np.zeros(1, np.int32)
-    _call("lapack", kind + "gehd2", n, i + 1, n, A, stride, tau, work, info)
+    call("lapack", kind + "gehd2", n, i + 1, n, A, stride, tau, work, info)
     return A
 
 

@@ -22,7 +22,7 @@ from rmt.spectra.edge import outermost
 Product = Callable[[np.ndarray], np.ndarray]  # of W with each row (m, n)
 
 FIRST = 16  # dimension at the first check, or a little more; it doubles up to
-DENSE = 5.0  # times sqrt(n), to where the second space grows along, and from where the first grows by
+DENSE = 5.0  # times sqrt(n), from where it grows by
 STEP = 0.6  # times sqrt(n)
 SURVEY = 1.9  # the outermost Ritz values are looked for when the dimension has grown by this factor
 BY_COUNT = 64  # dimensions from which they are counted, and not all computed
@@ -143,14 +143,13 @@ def krylov_outermost(
     The eigenvalue has a relative error of at most `tol` to first order.
     """
     first, second = (Arnoldi(n, dtype, limit, seed) for seed in (1, 2))
-    together = math.ceil(DENSE * math.sqrt(n))
     for k in _dimensions(n, limit):
-        _extend(product, (first, k), (second, min(k, together)))
+        _extend(product, (first, k), (second, math.ceil(SHARES[0] * k)))
         found = first.outermost(criterion)
         if found.error > tol * abs(found.value):
             continue
-        for dimension in sorted({max(second.k, math.ceil(share * first.k)) for share in SHARES}):
-            _extend(product, (second, dimension))
+        for share in SHARES:
+            _extend(product, (second, math.ceil(share * first.k)))
             if _agree(found, second.outermost(criterion), criterion, tol):
                 residual = _residual(product, first, found)
                 return Leading(found.value, residual, "krylov") if residual <= _allowed(first, found) else None

@@ -8,7 +8,7 @@ are found (`rmt.kernels.contour`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +48,7 @@ def proven_radius(W: np.ndarray, with_residual: bool) -> Leading | None:
     The residual is NaN unless it is asked for.
     """
     H = hessenberg_form(W)
-    eigenvalue = next(_proven(H), None)
+    eigenvalue = _leading(H)
     if eigenvalue is None:
         return None
     residual = math.nan
@@ -58,18 +58,20 @@ def proven_radius(W: np.ndarray, with_residual: bool) -> Leading | None:
     return Leading(eigenvalue, residual, "hessenberg")
 
 
-def _proven(H: np.ndarray) -> Iterator[complex]:
-    """Yield the eigenvalue of largest modulus of H, by columns, wherever there is a proof: cheap ones first."""
+def _leading(H: np.ndarray) -> complex | None:
+    """Return the proven eigenvalue of largest modulus of H, by columns, or None."""
     n = len(H)
     k = min(n, math.ceil(BLOCK * math.sqrt(n)))
     edge = outermost(H[:k], n) if k < n else None
     if edge is not None:
-        yield from _by_count(H, k, np.append(np.abs(edge.z), edge.R))
-    yield from _by_count(H, n, np.abs(hessenberg_eigenvalues(H[:k, :k])))
+        eigenvalue = _by_count(H, k, np.append(np.abs(edge.z), edge.R))
+        if eigenvalue is not None:
+            return eigenvalue
+    return _by_count(H, n, np.abs(hessenberg_eigenvalues(H[:k, :k])))
 
 
-def _by_count(H: np.ndarray, k: int, moduli: np.ndarray) -> Iterator[complex]:
-    """Yield the eigenvalue of largest modulus of H wherever there is a proof; `moduli` are guesses.
+def _by_count(H: np.ndarray, k: int, moduli: np.ndarray) -> complex | None:
+    """Return the proven eigenvalue of largest modulus of H, or None; `moduli` are guesses, two at least.
 
     The block k is visited at all nodes of a circle, and the whole matrix, where that is more, at every fourth.
     """
@@ -77,26 +79,28 @@ def _by_count(H: np.ndarray, k: int, moduli: np.ndarray) -> Iterator[complex]:
     scale = float(moduli[0])
     counter = Counter(H, scale, n)
     if not counter.ready:
-        return
+        return None
     for R, factor in zip(_circles(moduli / scale, counter.unit), (1, 2), strict=False):
         found = counter.outside(R, k, n, factor * counter.nodes)
         z = _polished(counter, found.z)
         if len(z) > 0 and _complete(counter, k, R, found, z):
-            yield complex(scale * z[np.argmax(np.abs(z))])
+            return complex(scale * z[np.argmax(np.abs(z))])
+    return None
 
 
 def _circles(moduli: np.ndarray, unit: float) -> list[float]:
     """Radii to count outside of, best first: in the widest gaps between `moduli` (decreasing from 1) near 1."""
-    edges = np.clip(np.append(moduli, moduli[-1])[: MOST_OUTSIDE + 1], 1 - GAP[1] * unit, 1 - GAP[0] * unit)
+    moduli = np.append(moduli, moduli[-1])  # two gaps at least, if one of no width
+    edges = np.clip(moduli[: MOST_OUTSIDE + 1], 1 - GAP[1] * unit, 1 - GAP[0] * unit)
     widths = edges[:-1] - edges[1:]
-    first, second = (*np.argsort(-widths, kind="stable")[:2], 0)[:2]
+    first, second = np.argsort(-widths, kind="stable")[:2]
     return [0.5 * (edges[i] + edges[i + 1]) for i in (first, second if widths[second] > 0 else first)]
 
 
 def _polished(counter: Counter, z: np.ndarray) -> np.ndarray:
     """Return the eigenvalues of the whole matrix near z, the largest to double precision; none if one is not there."""
     n, unit = len(counter.U), counter.unit
-    pairs = np.abs(z.imag) > 1e-3 * unit if counter.U.shape[1] == 1 else np.zeros(len(z), bool)
+    pairs = (z.imag != 0) & (counter.U.shape[1] == 1)
     guesses = np.concatenate([z[~pairs], z[pairs & (z.imag > 0)]])
     moved = guesses.copy()
 

@@ -53,6 +53,9 @@ class Counter:
         number, z = eigenvalues_outside(
             self.U, self._S, k, larger, R, nodes, self.unit, points, logs, logs_larger, self._work, self.v
         )
+        if self.U.shape[1] == 1:  # found to 1e-4 units, from off the real axis
+            on_axis = np.abs(z.imag) < 1e-3 * self.unit
+            z[on_axis] = z[on_axis].real
         return Count(number, z, logs, logs_larger)
 
 
@@ -78,8 +81,6 @@ def outermost(H: np.ndarray, n: int) -> Edge | None:
     for _ in range(TRIES):
         number, z, _, _ = counter.outside(R, len(H), len(H), counter.nodes)
         if len(z) > 0:
-            if counter.U.shape[1] == 1:  # found off the real axis, to 1e-4 units
-                z[np.abs(z.imag) < 1e-3 * counter.unit] = z[np.abs(z.imag) < 1e-3 * counter.unit].real
             return Edge(guess * z, guess * R)
         if number > 0:  # too many
             low, R = R, min(R + step, (R + high) / 2)

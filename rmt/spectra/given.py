@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from rmt import checks, parallel
 from rmt.kernels.eigenvalues import eigenvalues
-from rmt.kernels.product import multiply, packed
+from rmt.kernels.product import multiply
 from rmt.spectra.arnoldi import FIRST, Product, krylov_outermost
 from rmt.spectra.certificate import CertificationError, Criterion, Leading, proven_radius
 
@@ -253,11 +253,10 @@ def _largest_dimension(n: int) -> int:
 
 def _array_product(A: np.ndarray) -> Product:
     A = np.ascontiguousarray(A)
-    none = packed(A, 2, 0)
 
     def product(rows: np.ndarray) -> np.ndarray:
         image = np.empty_like(rows)
-        multiply(A, none, none, rows, image)
+        multiply(A, rows, image)
         return image
 
     return product
@@ -295,11 +294,10 @@ def _checked_product(W: LinearOperator) -> tuple[Callable[[np.ndarray], np.ndarr
 def _dense_operator(W: LinearOperator) -> np.ndarray:
     product, dtype = _checked_product(W)
     dense = np.empty(W.shape, dtype)
-    unit = np.zeros(len(dense))
     for column in range(len(dense)):
+        unit = np.zeros(len(dense))  # a new one each time: the operator may write to it
         unit[column] = 1.0
         dense[:, column] = product(unit)
-        unit[column] = 0.0
     return dense
 
 
