@@ -8,7 +8,7 @@ whether it is the outermost one: it must lead to the same. This is a test and no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +22,14 @@ from rmt.spectra.edge import outermost
 Product = Callable[[np.ndarray], np.ndarray]  # of W with each row (m, n)
 
 FIRST = 16  # dimension at the first check, or a little more; it doubles up to
-DENSE = 5.0  # times sqrt(n), from where it grows by
-STEP = 0.6  # times sqrt(n)
+DENSE = 5.0  # times sqrt(n), from where it grows as the error asks for:
+LEAST_STEP = 0.25  # times sqrt(n), but no less than this
+RATE = 4.3  # per sqrt(n) dimensions: the fall of log error from there on, for a dense random matrix
 SURVEY = 1.9  # the outermost Ritz values are looked for when the dimension has grown by this factor
 BY_COUNT = 64  # dimensions from which they are counted, and not all computed
 NEAR, MOST = 0.01, 4  # Ritz values that are followed meanwhile: how far from the outermost, relative, and how many
 DOUBT = 10.0  # errors by which one must be further in than another to be followed no longer
-SHARES = 0.6, 0.7, 0.8, 0.9, 1.0  # dimensions of the second space, in that of the first
+SHARES = 0.65, 0.75, 0.85, 1.0  # dimensions of the second space, in that of the first
 AGREEMENT = 1e-4  # relative accuracy that is asked of the second
 SINGULAR = 1e-14  # a product that leaves the space by less, relative, does not leave it
 
@@ -123,16 +124,18 @@ def _norm(w: np.ndarray) -> float:
     return math.sqrt(np.vdot(w, w).real)
 
 
-def _dimensions(n: int, limit: int) -> Iterator[int]:
+def _first_dimension(n: int) -> int:
+    """Return the dimension that becomes DENSE sqrt(n) when it is doubled some times."""
+    k = DENSE * math.sqrt(n)
+    return math.ceil(k / 2 ** max(0, math.floor(math.log2(k / FIRST))))
+
+
+def _next_dimension(k: int, n: int, excess: float) -> int:
+    """Return the dimension after k, where the error is `excess` times what is allowed."""
     root = math.sqrt(n)
-    k = DENSE * root
-    doublings = max(0, math.floor(math.log2(k / FIRST)))
-    for i in range(doublings, 0, -1):
-        yield min(math.ceil(k / 2**i), limit)
-    while k < limit:
-        yield math.ceil(k)
-        k += STEP * root
-    yield limit
+    if k < DENSE * root:
+        return 2 * k
+    return k + math.ceil(root * min(max(LEAST_STEP, math.log(max(1.0, excess)) / RATE), DENSE))
 
 
 def krylov_outermost(
@@ -143,17 +146,20 @@ def krylov_outermost(
     The eigenvalue has a relative error of at most `tol` to first order.
     """
     first, second = (Arnoldi(n, dtype, limit, seed) for seed in (1, 2))
-    for k in _dimensions(n, limit):
+    k = _first_dimension(n)
+    while True:
+        k = min(k, limit)
         _extend(product, (first, k), (second, math.ceil(SHARES[0] * k)))
         found = first.outermost(criterion)
-        if found.error > tol * abs(found.value):
-            continue
-        for share in SHARES:
+        allowed = tol * abs(found.value)
+        for share in SHARES if found.error <= allowed else ():
             _extend(product, (second, math.ceil(share * first.k)))
             if _agree(found, second.outermost(criterion), criterion, tol):
                 residual = _residual(product, first, found)
                 return Leading(found.value, residual, "krylov") if residual <= _allowed(first, found) else None
-    return None
+        if k == limit:
+            return None
+        k = _next_dimension(k, n, found.error / allowed if allowed > 0 else math.inf)
 
 
 def _agree(found: Ritz, other: Ritz, criterion: Criterion, tol: float) -> bool:
@@ -166,12 +172,13 @@ def _agree(found: Ritz, other: Ritz, criterion: Criterion, tol: float) -> bool:
 
 def _residual(product: Product, space: Arnoldi, pair: Ritz) -> float:
     """Return |W x - lambda x| of the Ritz vector x, |x| = 1, from the matrix itself."""
-    x = pair.vector @ space.V[: space.k]
+    basis = space.V[: space.k]
     if space.V.dtype == np.complex128:
+        x = pair.vector @ basis
         image = product(x[None])[0]
     else:
-        real, imaginary = product(np.array([x.real, x.imag]))
-        image = real + 1j * imaginary
+        parts = np.array([pair.vector.real, pair.vector.imag]) @ basis
+        x, image = (real + 1j * imaginary for real, imaginary in (parts, product(parts)))
     return float(np.linalg.norm(image - pair.value * x))
 
 

@@ -14,7 +14,7 @@ from rmt.kernels.contour import EVERY, eigenvalues_outside
 from rmt.kernels.reduction import hessenberg_eigenvalues, unit_form
 from rmt.kernels.scan import scan_workspace
 
-GUESS = 0.4  # of the columns tell about where the circle is to be
+GUESS = 0.3  # of the columns tell about where the circle is to be
 NODES = 10.0  # on the upper half of a circle, in units of sqrt(n)
 TRIES = 8  # circles
 STEP = 0.5  # from one circle to the next, in units of 1/sqrt(n)

@@ -309,6 +309,9 @@ def _operator_product(W: LinearOperator) -> tuple[Product, Any, float]:
 
 def _scale(entries: np.ndarray) -> float:
     """Return the power of two to divide by where the squares of entries may leave the range of a double, else 1."""
+    entries = entries.ravel(order="K")
+    if 2.0**-500 < np.vdot(entries, entries).real < 2.0**500:
+        return 1.0
     parts = (entries.real, entries.imag) if np.iscomplexobj(entries) else (entries,)
     exponent = math.frexp(max(max(part.max(initial=0.0), -part.min(initial=0.0)) for part in parts))[1]
     return 1.0 if -300 < exponent < 300 else 2.0 ** max(-1000, exponent)
