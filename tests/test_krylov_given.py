@@ -212,6 +212,26 @@ def test_tol_is_reached_and_costs():
     assert products[0] < products[1] < products[2]
 
 
+def test_the_number_of_products_for_dense_random_matrices():
+    n, counts = 1024, []
+    for seed in range(5):
+        count, W = [], rmt.glorot(n).draw(rng=seed)
+        rmt.spectral_radius(operator(lambda v, count=count, W=W: (count.append(1), W @ v)[1], n=n))
+        counts.append(len(count))
+    assert 12 < np.mean(counts) / np.sqrt(n) < 15  # "some 14"
+
+
+def test_the_space_grows_by_what_its_error_asks_for():
+    n, k = 1024, arnoldi._first_dimension(1024)
+    assert arnoldi.FIRST <= k <= 2 * arnoldi.FIRST
+    while k < arnoldi.DENSE * 32:
+        assert arnoldi._next_dimension(k, n, np.nan) == 2 * k
+        k *= 2
+    least = arnoldi._next_dimension(k, n, 1.0)
+    assert k < least < arnoldi._next_dimension(k, n, 1e6) < arnoldi._next_dimension(k, n, np.inf)
+    assert arnoldi._next_dimension(k, n, np.nan) == arnoldi._next_dimension(k, n, 0.5) == least
+
+
 def blind_first_space(monkeypatch, W):
     """Let the start vector of the first Krylov space lack the leading pair of W: no left eigenvector sees it."""
     values, left = np.linalg.eig(W.T)
