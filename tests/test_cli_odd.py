@@ -77,9 +77,19 @@ def test_an_experiment_that_leaves_is_at_fault(capsys, write, code):
     assert "present() raised SystemExit" in err.splitlines()[-1]
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT interrupt, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", ["loading", "present"])
-def test_a_signal_outside_of_the_samples_names_the_command_that_goes_on(capsys, demo_file, tmp_path, number, place):
+def test_a_signal_outside_of_the_samples_names_the_command_that_goes_on(
+    capsys, demo_file, tmp_path, number, place, interruptible
+):
     line = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(5)\n"
     demo_file.write_text(line + FILE if place == "loading" else FILE.replace("    (out /", f"    {line}    (out /"))
     before = signal.getsignal(signal.SIGTERM)

@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 import venv
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -78,22 +79,22 @@ def build(out):
     return wheel, sdist
 
 
-def try_out(archives):
-    """Install each archive into a clean environment of its own, and see it work there."""
+def try_out(archive):
+    """Install an archive into a clean environment of its own, and see it work there."""
     smoke = [ROOT / "tools" / "smoke.py", ROOT / "experiments" / "template.py"]
-    for archive in archives:
-        with tempfile.TemporaryDirectory() as folder:
-            venv.create(folder, with_pip=True)
-            python = Path(folder, "bin", "python")
-            pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            for command in ([*pip, "install", archive], [*pip, "check"], [python, "-I", "-W", "error", *smoke]):
-                if subprocess.run(command, cwd=folder).returncode:
-                    sys.exit(f"{archive.name} does not work: the reason is above")
-        print(f"{archive.name}: installs and works", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        python = Path(folder, "bin", "python")
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        for command in ([*pip, "install", archive], [*pip, "check"], [python, "-I", "-W", "error", *smoke]):
+            if subprocess.run(command, cwd=folder).returncode:
+                sys.exit(f"{archive.name} does not work: the reason is above")
+    print(f"{archive.name}: installs and works", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where to put them")
     arguments = parser.parse_args()
-    try_out(build(arguments.out.resolve()))
+    with ThreadPoolExecutor() as pool:  # each waits for processes; together they take half the time
+        list(pool.map(try_out, build(arguments.out.resolve())))
