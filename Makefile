@@ -81,8 +81,8 @@ test-frameworks: frameworks
 # What meets each of the libraries; the rest asks them for nothing else. Old libraries call what newer ones beneath
 # them have deprecated, so that here this is no error. Two versions of Numba overwrite each other's compiled kernels,
 # hence a folder of their own for these; and two workers with two threads of BLAS each would wait for each other.
-CORE = test_special test_lapack test_moments test_ensembles test_recurrence test_krylov_given test_arnoldi test_fitting test_import \
-	test_tables test_plotting test_exporting test_report test_cli test_audit_reading \
+CORE = test_special test_lapack test_moments test_ensembles test_recurrence test_krylov_given test_arnoldi test_fitting \
+	test_import test_tables test_plotting test_exporting test_report test_cli test_audit_reading \
 	test_campaign_dask
 OLD = NUMBA_CACHE_DIR=$(abspath $(LOWEST))/numba OPENBLAS_NUM_THREADS=1
 

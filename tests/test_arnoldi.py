@@ -51,3 +51,10 @@ def test_arnoldi_relation_and_bound():
     assert np.linalg.norm(W @ x - pair.value * x) == pytest.approx(pair.residual, rel=1e-3)
     spectrum = np.linalg.eigvals(W)
     assert np.abs(spectrum - pair.value).min() < 3 * pair.error
+
+
+def test_a_pair_that_appears_after_others_were_followed():
+    # The rightmost pair is no Ritz value yet when the first space of 5 sqrt(n) dimensions is looked at.
+    W = rmt.glorot(256).draw(rng=(102, 601))
+    abscissa = np.linalg.eigvals(W).real.max()
+    assert rmt.spectral_abscissa(W, method="krylov") == pytest.approx(abscissa, rel=1e-9)

@@ -80,10 +80,10 @@ class Arnoldi:
             H[j + 1, j] = left
             V[j + 1] = w / left
 
-    def outermost(self, criterion: Criterion) -> Ritz:
-        """Return the Ritz value where `criterion` is largest."""
+    def outermost(self, criterion: Criterion, *, survey: float = SURVEY) -> Ritz:
+        """Return the Ritz value where `criterion` is largest, all being looked at when k has grown `survey` times."""
         H = self.H[: self.k, : self.k]
-        if self.k > SURVEY * self._surveyed:
+        if self.k > survey * self._surveyed:
             self._surveyed = self.k
             values = self._ritz_values(H.T.copy(), criterion)
             if H.dtype == np.float64:
@@ -152,6 +152,9 @@ def krylov_outermost(
         _extend(product, (first, k), (second, math.ceil(SHARES[0] * k)))
         found = first.outermost(criterion)
         allowed = tol * abs(found.value)
+        if found.error <= allowed:  # one that is further out may have appeared since others were followed
+            found = first.outermost(criterion, survey=1.0)
+            allowed = tol * abs(found.value)
         for share in SHARES if found.error <= allowed else ():
             _extend(product, (second, math.ceil(share * first.k)))
             if _agree(found, second.outermost(criterion), criterion, tol):
