@@ -3,11 +3,18 @@ import pytest
 
 import rmt
 from rmt.kernels.orthogonal import orthogonalise
-from rmt.kernels.product import DEPTH, LEAST_STEPS, multiply_packed, packed, workspace
+from rmt.kernels.product import DEPTH, LEAST_STEPS, multiply_packed, pack, panels_for, workspace
 from rmt.kernels.tile import ROWS, VECTORS
 
 SIZES = [1, 3, 4, ROWS - 1, ROWS, ROWS + 1, ROWS + 3, 2 * ROWS, 100, DEPTH, DEPTH + 1, 2 * DEPTH + ROWS + 1]
 COUNTS = [1, 2, 3, VECTORS, VECTORS + 1, 2 * VECTORS - 1, 32]
+
+
+def packed(W, vectors, steps):
+    panels = panels_for(W, vectors, steps)
+    panels[:] = np.nan
+    pack(W, panels)
+    return panels
 
 
 def product(W, h, steps):

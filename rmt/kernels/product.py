@@ -6,6 +6,8 @@ are 32 of them. A recurrence packs it once.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rmt.kernels.compile import kernel
@@ -13,21 +15,35 @@ from rmt.kernels.tile import ROWS, VECTORS, add_tile
 
 DEPTH = 512  # columns of W that are taken together: so much of a panel, and of the next, stay in the second cache
 LEAST_STEPS = 16  # for packing to pay
+LINE = 8  # doubles
+
+
+def panels_for(W: np.ndarray, vectors: int, steps: int) -> np.ndarray:
+    """Return memory to `pack` W (n, n) in for `steps` products, (panels, n, ROWS); none where that does not pay.
+
+    It begins at a cache line. It is NumPy's, which asks the system for huge pages, as Numba does not.
+    """
+    n = len(W)
+    if W.ndim == 1 or W.dtype == np.complex128 or vectors < VECTORS or steps < LEAST_STEPS or n < ROWS:
+        return np.empty((0, 0, 0))
+    shape = ((n + ROWS - 1) // ROWS, n, ROWS)
+    size = math.prod(shape)
+    memory = np.empty(size + LINE)
+    first = -(memory.ctypes.data // memory.itemsize) % LINE
+    return memory[first : first + size].reshape(shape)
 
 
 @kernel
-def packed(W: np.ndarray, vectors: int, steps: int) -> np.ndarray:
-    """Return W (n, n) as panels of ROWS rows, (panels, n, ROWS), for `steps` products; none where that does not pay."""
-    n = len(W)
-    if W.ndim == 1 or W.itemsize == 16 or vectors < VECTORS or steps < LEAST_STEPS or n < ROWS:
-        return np.empty((0, 0, 0))
-    panels = np.zeros(((n + ROWS - 1) // ROWS, n, ROWS))
+def pack(W: np.ndarray, panels: np.ndarray) -> None:
+    """Fill `panels`, if there are any, with ROWS rows of W each, and with zeros beyond the last row."""
+    if W.ndim == 1:
+        return
+    panels[-1:] = 0.0
     for p in range(len(panels)):
         first = p * ROWS
-        for k in range(n):
-            for r in range(min(ROWS, n - first)):
+        for k in range(len(W)):
+            for r in range(min(ROWS, len(W) - first)):
                 panels[p, k, r] = W[first + r, k].real
-    return panels
 
 
 @kernel
@@ -62,7 +78,7 @@ def multiply(W: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
 
 @kernel(forceinline=True)
 def multiply_packed(W: np.ndarray, panels: np.ndarray, groups: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
-    """Do the same by `panels`, which are W as `packed` returns it, if there are any.
+    """Do the same by `panels`, in which W is packed, if there are any.
 
     The others are a `workspace`. Rows of zeros stay zeros.
     """

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from rmt.kernels.compile import kernel
-from rmt.kernels.product import multiply_packed, packed, workspace
+from rmt.kernels.product import multiply_packed, pack, panels_for, workspace
 
 # A state is rescaled when its squared norm leaves [LOW, HIGH]; then one more product and sum still fit in a double.
 LOW = 2.0**-128
@@ -104,12 +104,16 @@ def _layer_norm(row: np.ndarray, exponent: int) -> int:
     return 0
 
 
-@kernel
 def power(W: np.ndarray, h: np.ndarray, exponents: np.ndarray, squares: np.ndarray, powers: np.ndarray) -> None:
     """Fill squared norms (S, T + 1) of h, W h, ..., W^T h."""
+    _power(W, panels_for(W, len(h), squares.shape[1] - 1), h, exponents, squares, powers)
+
+
+@kernel
+def _power(W, panels, h, exponents, squares, powers):  # type: ignore[no-untyped-def]
     n = h.shape[1]
     W, shift = _fit_matrix(W)
-    panels = packed(W, len(h), squares.shape[1] - 1)
+    pack(W, panels)
     groups, state, image = workspace(panels, h)
     for k in range(squares.shape[1]):
         if k > 0:
@@ -122,7 +126,6 @@ def power(W: np.ndarray, h: np.ndarray, exponents: np.ndarray, squares: np.ndarr
     h[:] = state[: len(h), :n]
 
 
-@kernel
 def hidden(
     W: np.ndarray,
     x: np.ndarray,
@@ -133,9 +136,14 @@ def hidden(
     powers: np.ndarray,
 ) -> None:
     """Fill squared norms (S, T) of h_t = W h_{t-1} + x_t for inputs x (S, T, n), or of these before a layer norm."""
+    _hidden(W, panels_for(W, len(h), x.shape[1]), x, h, exponents, layer_norm, squares, powers)
+
+
+@kernel
+def _hidden(W, panels, x, h, exponents, layer_norm, squares, powers):  # type: ignore[no-untyped-def]
     n = h.shape[1]
     W, shift = _fit_matrix(W)
-    panels = packed(W, len(h), x.shape[1])
+    pack(W, panels)
     groups, state, image = workspace(panels, h)
     for t in range(x.shape[1]):
         multiply_packed(W, panels, groups, state, image)

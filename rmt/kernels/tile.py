@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 LANES = 8 if _FEATURES.get("avx512f") else 4 if _FEATURES.get("avx") else 2
 ROWS, VECTORS = 3 * LANES, 4
-# Columns in a turn of the loop. With one, a third of the instructions only keep the loop going, which costs nothing on an
-# idle core, and a fifth of the time where a second thread shares it.
+# Columns in a turn of the loop. With one, a third of the instructions only keep the loop going, which costs nothing on
+# an idle core, and a fifth of the time where a second thread shares it.
 TURN = 4
 DOUBLE = 8  # bytes
 
@@ -45,9 +45,12 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     for row in sums:
         for total in row:
             builder.store(vector([0.0] * LANES), total)
-    request = builder.module.declare_intrinsic(
+    prefetch = builder.module.declare_intrinsic(
         "llvm.prefetch", [byte.as_pointer()], ir.FunctionType(ir.VoidType(), [byte.as_pointer(), lane, lane, lane])
     )
+
+    def request(address: Any, cache: int) -> None:
+        builder.call(prefetch, [at(byte, address, 0), lane(0), lane(4 - cache), lane(1)])  # to read, data
 
     def add_columns(first: Any, count: int) -> None:
         columns = builder.add(panel, builder.mul(first, integer(DOUBLE * ROWS)))
@@ -62,12 +65,14 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
                     term = builder.fmul(entry, factor, flags=("contract",))
                     builder.store(builder.fadd(builder.load(total), term, flags=("contract",)), total)
 
+    for s in range(VECTORS):
+        for place in (0, DOUBLE * ROWS - 1):  # the lines that the sums go to
+            request(builder.add(out, builder.add(builder.mul(stride, integer(s)), integer(place))), 1)
     turns = builder.udiv(depth, integer(TURN))
     with cgutils.for_range(builder, turns) as loop:
         first = builder.mul(loop.index, integer(TURN))
         for k in range(0, TURN, 2):  # two of `pace` are a line of the cache where there are three groups of vectors
-            wanted = at(byte, builder.add(ahead, builder.mul(builder.add(first, integer(k)), pace)), 0)
-            builder.call(request, [wanted, lane(0), lane(2), lane(1)])  # to read, into the second cache, data
+            request(builder.add(ahead, builder.mul(builder.add(first, integer(k)), pace)), 2)
         add_columns(first, TURN)
     whole = builder.mul(turns, integer(TURN))
     with cgutils.for_range(builder, builder.sub(depth, whole)) as loop:
