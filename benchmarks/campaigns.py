@@ -55,7 +55,7 @@ class Effort:
     million: int
 
 
-FULL = Effort(turns=15, samples=4_000, rounds=5, n=256, dense=600, chunk_seconds=0.5, million=1_000_000)
+FULL = Effort(turns=60, samples=1_000, rounds=5, n=256, dense=600, chunk_seconds=0.5, million=1_000_000)
 QUICK = Effort(turns=3, samples=2_000, rounds=3, n=256, dense=300, chunk_seconds=0.3, million=100_000)
 
 WORKERS = 2
